@@ -1,0 +1,101 @@
+//! Identifiers of sessions and operations: UUIDv7, so that they sort by time.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Builds a UUIDv7 (RFC 9562, section 5.7) from a Unix time and ten random bytes.
+const fn uuid_v7(unix_ms: u64, random: [u8; 10]) -> u128 {
+    let mut tail = [0_u8; 16];
+    let mut i = 0;
+    while i < 10 {
+        tail[i + 6] = random[i];
+        i += 1;
+    }
+    let random = u128::from_be_bytes(tail);
+    let time = ((unix_ms & 0xFFFF_FFFF_FFFF) as u128) << 80;
+    let version_and_variant_cleared = random & !(0xF000_u128 << 64) & !(0xC000_u128 << 48);
+    time | version_and_variant_cleared | (0x7000_u128 << 64) | (0x8000_u128 << 48)
+}
+
+fn write_uuid(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (a, b, c) = (value >> 96, (value >> 80) & 0xFFFF, (value >> 64) & 0xFFFF);
+    let (d, e) = ((value >> 48) & 0xFFFF, value & 0xFFFF_FFFF_FFFF);
+    write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+}
+
+fn parse_uuid(text: &str) -> Option<u128> {
+    let dashes_in_place = text.len() == 36
+        && text.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
+    if !dashes_in_place {
+        return None;
+    }
+    u128::from_str_radix(&text.replace('-', ""), 16).ok()
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// Makes an id for the moment `unix_ms` (milliseconds) from random bytes.
+            #[must_use]
+            pub const fn new(unix_ms: u64, random: [u8; 10]) -> Self {
+                Self(uuid_v7(unix_ms, random))
+            }
+
+            /// Reads the dashed form that `Display` writes; `None` for anything else.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                parse_uuid(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_uuid(self.0, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// One authenticated client connection to one resource.
+    SessionId
+}
+uuid_id! {
+    /// One unit of judgement within a session.
+    OperationId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_version_7_uuid_and_reads_back() {
+        let id = SessionId::new(0x0123_4567_89AB, [0xFF; 10]);
+        assert_eq!(id.to_string(), "01234567-89ab-7fff-bfff-ffffffffffff");
+        assert_eq!(SessionId::parse(&id.to_string()), Some(id));
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        assert!(OperationId::new(1, [0xFF; 10]) < OperationId::new(2, [0; 10]));
+    }
+
+    #[test]
+    fn what_is_not_a_uuid_does_not_parse() {
+        for text in ["", "0123", "01234567-89ab-7fff-bfff-fffffffffff", "01234567-89ab-7fff-bfff-fffffffffffg"] {
+            assert_eq!(SessionId::parse(text), None, "{text}");
+        }
+    }
+}

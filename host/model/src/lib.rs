@@ -1,0 +1,25 @@
+//! The nouns of Tidegate: who asks, what is asked, what was decided, what is written down.
+//!
+//! Pure data and pure functions. No IO, no clock, no randomness: times and random bytes come
+//! in as arguments. Every other crate of the host speaks in these words and no other.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod assessment;
+pub mod event;
+pub mod facts;
+pub mod fault;
+pub mod id;
+pub mod mask;
+pub mod name;
+pub mod principal;
+pub mod verdict;
+
+pub use assessment::{Assessment, Finding};
+pub use facts::{Access, Facts, FunctionUse, OperationKind, RelationUse, StatementFacts};
+pub use fault::Fault;
+pub use id::{OperationId, SessionId};
+pub use name::{PluginName, ResourceName, Tag};
+pub use principal::{Actor, Principal, PrincipalKind};
+pub use verdict::{Refusal, Rule, Verdict};

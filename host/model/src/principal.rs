@@ -1,0 +1,51 @@
+//! Who acts: taken from a verified token and from nothing else.
+
+use serde::Serialize;
+
+/// Who acts, as the token says. Identity is the pair of issuer and subject, never an e-mail.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+pub struct Principal {
+    /// The configured name of the identity provider, e.g. `corp`.
+    pub identity: String,
+    /// The token's `iss`, byte for byte as configured.
+    pub issuer: String,
+    /// The token's `sub`.
+    pub subject: String,
+    /// The groups the token carries, sorted, without duplicates.
+    pub groups: Vec<String>,
+    /// A person or an agent; an agent where the token does not say.
+    pub kind: PrincipalKind,
+    /// The chain of `act` claims, the current actor first. Empty without delegation.
+    pub delegation: Vec<Actor>,
+    /// The token's `azp` or `client_id`.
+    pub client: Option<String>,
+    /// The token's `jti`.
+    pub token_id: Option<String>,
+}
+
+impl Principal {
+    /// Returns `issuer|subject`, the exact key of this principal in policies and caches.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}|{}", self.issuer, self.subject)
+    }
+}
+
+/// Whether a principal is a person or a program.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A program. Never approves.
+    Agent,
+    /// A human being.
+    Person,
+}
+
+/// One link of the delegation chain: who acts on behalf of the subject.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+pub struct Actor {
+    /// The actor's `iss`, where the token names one.
+    pub issuer: Option<String>,
+    /// The actor's `sub`.
+    pub subject: String,
+}
