@@ -176,12 +176,23 @@ impl Judgement {
     #[must_use]
     pub fn render(judged: Judged<'_>) -> Self {
         let statement = cut(judged.statement, STATEMENT_BYTES_MAX);
-        let relations = judged.facts.statements.iter().flat_map(|s| &s.relations).map(|r| match &r.schema {
-            Some(schema) => format!("{schema}.{}", r.name),
-            None => r.name.clone(),
-        });
+        let relations = judged
+            .facts
+            .statements
+            .iter()
+            .flat_map(|s| &s.relations)
+            .map(|r| match &r.schema {
+                Some(schema) => format!("{schema}.{}", r.name),
+                None => r.name.clone(),
+            });
         let json = JudgementJson {
-            verb: judged.facts.statements.iter().map(|s| s.verb.as_str()).take(LIST_MAX).collect(),
+            verb: judged
+                .facts
+                .statements
+                .iter()
+                .map(|s| s.verb.as_str())
+                .take(LIST_MAX)
+                .collect(),
             class: judged.facts.kind().label(),
             relations: relations.take(LIST_MAX).collect(),
             tags: judged.facts.tags(),
@@ -190,7 +201,13 @@ impl Judgement {
             statement_sha256: judged.statement_sha256,
             risk: judged.assessment.score,
             labels: &judged.assessment.labels,
-            findings: judged.assessment.findings.iter().map(|f| f.id.as_str()).take(LIST_MAX).collect(),
+            findings: judged
+                .assessment
+                .findings
+                .iter()
+                .map(|f| f.id.as_str())
+                .take(LIST_MAX)
+                .collect(),
             verdict: judged.verdict.label(),
             policies: match judged.verdict {
                 Verdict::Run { policies } | Verdict::Hold { policies } => policies,
@@ -202,7 +219,9 @@ impl Judgement {
                 Verdict::Run { .. } | Verdict::Hold { .. } => None,
             },
         };
-        Self { json: serde_json::to_vec(&json).unwrap_or_default() }
+        Self {
+            json: serde_json::to_vec(&json).unwrap_or_default(),
+        }
     }
 }
 
@@ -280,7 +299,10 @@ impl Outcome<'_> {
             self.operation, self.session, self.result, self.rows, self.bytes, self.masked, self.took_us
         );
         // An upstream may send anything here; only a well-formed code is worth keeping.
-        if let Some(code) = self.sqlstate.filter(|c| c.len() == 5 && c.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        if let Some(code) = self
+            .sqlstate
+            .filter(|c| c.len() == 5 && c.bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
             let _ = write!(out, r#","sqlstate":"{code}""#);
         }
         out.push(b'}');

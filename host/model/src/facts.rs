@@ -17,14 +17,23 @@ impl Facts {
     /// Returns the gravest kind among the statements; [`OperationKind::Empty`] for none.
     #[must_use]
     pub fn kind(&self) -> OperationKind {
-        self.statements.iter().map(|s| s.kind).max().unwrap_or(OperationKind::Empty)
+        self.statements
+            .iter()
+            .map(|s| s.kind)
+            .max()
+            .unwrap_or(OperationKind::Empty)
     }
 
     /// Returns every tag touched, sorted, without duplicates.
     #[must_use]
     pub fn tags(&self) -> Vec<Tag> {
-        let mut tags: Vec<Tag> =
-            self.statements.iter().flat_map(|s| &s.relations).flat_map(|r| &r.tags).cloned().collect();
+        let mut tags: Vec<Tag> = self
+            .statements
+            .iter()
+            .flat_map(|s| &s.relations)
+            .flat_map(|r| &r.tags)
+            .cloned()
+            .collect();
         tags.sort_unstable();
         tags.dedup();
         tags

@@ -26,7 +26,10 @@ fn write_uuid(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn parse_uuid(text: &str) -> Option<u128> {
     let dashes_in_place = text.len() == 36
-        && text.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
     if !dashes_in_place {
         return None;
     }
@@ -94,7 +97,12 @@ mod tests {
 
     #[test]
     fn what_is_not_a_uuid_does_not_parse() {
-        for text in ["", "0123", "01234567-89ab-7fff-bfff-fffffffffff", "01234567-89ab-7fff-bfff-fffffffffffg"] {
+        for text in [
+            "",
+            "0123",
+            "01234567-89ab-7fff-bfff-fffffffffff",
+            "01234567-89ab-7fff-bfff-fffffffffffg",
+        ] {
             assert_eq!(SessionId::parse(text), None, "{text}");
         }
     }

@@ -160,14 +160,18 @@ impl Column {
             return None;
         }
         let end = *self.ends.get(index)? as usize;
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        let start = index
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] as usize);
         self.data.get(start..end)
     }
 
     /// Returns whether cell `index` is NULL.
     #[must_use]
     pub fn is_null(&self, index: usize) -> bool {
-        self.nulls.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0)
+        self.nulls
+            .get(index / 8)
+            .is_some_and(|byte| byte & (1 << (index % 8)) != 0)
     }
 }
 
@@ -228,8 +232,18 @@ mod tests {
     #[test]
     fn a_column_gives_back_what_was_pushed() {
         let mut column = Column::default();
-        let cells: [Option<&[u8]>; 10] =
-            [Some(b"a"), None, Some(b""), Some(b"bc"), None, None, None, None, None, Some(b"d")];
+        let cells: [Option<&[u8]>; 10] = [
+            Some(b"a"),
+            None,
+            Some(b""),
+            Some(b"bc"),
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some(b"d"),
+        ];
         for cell in cells {
             column.push(cell);
         }

@@ -56,7 +56,13 @@ impl Refusal {
     /// Makes a refusal that names a rule and says why.
     #[must_use]
     pub fn new(rule: Rule, fault: Fault, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { rule, fault, message: message.into(), hint: None, policies: Vec::new() }
+        Self {
+            rule,
+            fault,
+            message: message.into(),
+            hint: None,
+            policies: Vec::new(),
+        }
     }
 
     /// Adds what the client can do instead.

@@ -23,19 +23,35 @@ fn every_entry_is_one_flat_json_object() {
     let session = SessionId::new(1, [1; 10]);
     let operation = OperationId::new(2, [2; 10]);
     let mut out = Vec::new();
-    Event::SessionEnd { session, reason: "closed", operations: 3 }.encode(7, &mut out);
+    Event::SessionEnd {
+        session,
+        reason: "closed",
+        operations: 3,
+    }
+    .encode(7, &mut out);
     let entry = parse(&out);
-    assert_eq!((&entry["v"], &entry["t_us"], &entry["kind"]), (&1.into(), &7.into(), &"session.end".into()));
+    assert_eq!(
+        (&entry["v"], &entry["t_us"], &entry["kind"]),
+        (&1.into(), &7.into(), &"session.end".into())
+    );
 
     out.clear();
     Event::GatewayStop.encode(8, &mut out);
     assert_eq!(parse(&out)["kind"], "gateway.stop");
 
     out.clear();
-    let verdict = Verdict::Run { policies: vec!["analysts-read".into()] };
+    let verdict = Verdict::Run {
+        policies: vec!["analysts-read".into()],
+    };
     let judgement = judgement(&verdict, "select \"x\"\n");
-    Intent { operation, session, judgement: &judgement, binds: Some(2), bind_commitment: Some([0xAB; 32]) }
-        .encode(9, &mut out);
+    Intent {
+        operation,
+        session,
+        judgement: &judgement,
+        binds: Some(2),
+        bind_commitment: Some([0xAB; 32]),
+    }
+    .encode(9, &mut out);
     let entry = parse(&out);
     assert_eq!(entry["statement"], "select \"x\"\n");
     assert_eq!(entry["bind_commitment"].as_str().map(str::len), Some(64));
