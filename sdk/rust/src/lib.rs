@@ -1,1 +1,3 @@
-//! tidegate-sdk.
+//! Write plugins for Tidegate.
+
+pub mod bindings;
