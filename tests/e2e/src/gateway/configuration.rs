@@ -1,0 +1,215 @@
+//! The configuration file of a gateway on the stage.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::issuer::{AUDIENCE, ISSUER, Issuer};
+use crate::postgres::{DATABASE, Postgres};
+use crate::tools;
+
+/// The resource's name, which clients give as the database.
+pub const RESOURCE: &str = "customers";
+
+/// What the group `agents` may do in most tests: everything but see tagged data.
+pub const AGENT_POLICY: &str = r#"permit (
+  principal in Group::"agents",
+  action in [Action::"connect", Action::"execute"],
+  resource == Resource::"customers"
+);
+"#;
+
+/// What a gateway on the stage is configured with.
+#[derive(Clone, Debug)]
+pub struct Configuration<'a> {
+    /// The server behind it.
+    pub server: &'a Postgres,
+    /// Whose tokens it takes.
+    pub issuer: &'a Issuer,
+    /// The policy set.
+    pub policy: String,
+    /// Tag names, each with the columns that carry it (`schema.table.column`).
+    pub tags: Vec<(&'static str, Vec<&'static str>)>,
+    /// The plugins.
+    pub plugins: Vec<Plugin>,
+    /// Further lines of the resource.
+    pub resource: String,
+    /// Whether clients speak plaintext on the loopback instead of TLS.
+    pub plaintext: bool,
+    /// Where the journal lies, if not in the gateway's folder.
+    pub journal: Option<PathBuf>,
+    /// The program, if not the one [`tools::gateway`] finds.
+    pub binary: Option<PathBuf>,
+    /// Further variables of the environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// One plugin as configured.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Its name: that of the first-party component, e.g. `redact`.
+    pub name: &'static str,
+    /// `masker`, `classifier`, `approver` or `exporter`.
+    pub kind: &'static str,
+    /// Its own configuration, as a TOML value.
+    pub config: String,
+    /// Further lines, e.g. grants.
+    pub lines: String,
+}
+
+impl Plugin {
+    /// Returns a first-party plugin with a configuration and no grants.
+    #[must_use]
+    pub fn new(name: &'static str, kind: &'static str, config: &str) -> Self {
+        Self {
+            name,
+            kind,
+            config: config.to_owned(),
+            lines: String::new(),
+        }
+    }
+}
+
+impl<'a> Configuration<'a> {
+    /// Returns the tests' configuration: redact and sql-risk, the SSN, card and e-mail tagged,
+    /// agents allowed to run everything and to see none of the three.
+    #[must_use]
+    pub fn new(server: &'a Postgres, issuer: &'a Issuer) -> Self {
+        let masks = r#"{ "pii.ssn" = "keep-last-4", "pii.card" = "keep-last-4", "pii.email" = "null" }"#;
+        Self {
+            server,
+            issuer,
+            policy: AGENT_POLICY.to_owned(),
+            tags: vec![
+                ("pii.ssn", vec!["public.customers.ssn"]),
+                ("pii.card", vec!["public.customers.card"]),
+                ("pii.email", vec!["public.customers.email"]),
+            ],
+            plugins: vec![
+                Plugin::new("redact", "masker", masks),
+                Plugin::new("sql-risk", "classifier", "{}"),
+            ],
+            resource: String::new(),
+            plaintext: false,
+            journal: None,
+            binary: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Returns the configuration with other policies.
+    #[must_use]
+    pub fn policy(mut self, policy: &str) -> Self {
+        policy.clone_into(&mut self.policy);
+        self
+    }
+
+    /// Returns the file's text for a gateway that lives in `folder`.
+    ///
+    /// # Errors
+    /// When a plugin is not built.
+    pub fn render(&self, folder: &Path) -> Result<String> {
+        let mut text = String::new();
+        self.write_listeners(&mut text, folder)?;
+        self.write_resource(&mut text)?;
+        for (name, columns) in &self.tags {
+            let columns: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{RESOURCE}:{column}"))
+                .collect();
+            writeln!(text, "[[tag]]\nname = {}\ncolumns = {columns:?}\n", quoted(name))?;
+        }
+        for plugin in &self.plugins {
+            write_plugin(&mut text, plugin)?;
+        }
+        writeln!(text, "[policy]\nfiles = [\"policy/*.cedar\"]")?;
+        Ok(text)
+    }
+
+    fn write_listeners(&self, text: &mut String, folder: &Path) -> Result<()> {
+        writeln!(
+            text,
+            "[listen]\npostgres = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\""
+        )?;
+        match self.plaintext {
+            true => writeln!(text, "insecure_plaintext = true\n")?,
+            false => writeln!(
+                text,
+                "\n[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n"
+            )?,
+        }
+        let journal = self.journal.clone().unwrap_or_else(|| folder.join("var/journal"));
+        writeln!(text, "[state]\ndatabase = \"sqlite:var/tidegate.db\"")?;
+        writeln!(
+            text,
+            "journal = {}\nrecordings = \"file:var/recordings\"\n",
+            quoted(&journal.to_string_lossy())
+        )?;
+        writeln!(
+            text,
+            "[[identity]]\nname = \"corp\"\nissuer = {}\njwks = \"file:jwks.json\"",
+            quoted(ISSUER)
+        )?;
+        writeln!(text, "audience = {}\ngroups = \"groups\"\n", quoted(AUDIENCE))?;
+        Ok(())
+    }
+
+    fn write_resource(&self, text: &mut String) -> Result<()> {
+        let port = self.server.port();
+        let upstream = match self.server.authority() {
+            Some(authority) => {
+                let authority = authority.display();
+                format!("postgres://localhost:{port}/{DATABASE}?sslmode=verify-full&sslrootcert={authority}")
+            }
+            None => format!("postgres://127.0.0.1:{port}/{DATABASE}?sslmode=disable"),
+        };
+        let user = quoted(&self.server.login().user);
+        writeln!(
+            text,
+            "[[resource]]\nname = {}\nkind = \"postgres\"",
+            quoted(RESOURCE)
+        )?;
+        writeln!(text, "upstream = {}", quoted(&upstream))?;
+        writeln!(
+            text,
+            "login = {{ user = {user}, password = \"env:STAGE_UPSTREAM_PASSWORD\" }}"
+        )?;
+        writeln!(text, "maskers = {:?}", self.names("masker"))?;
+        writeln!(text, "classifiers = {:?}", self.names("classifier"))?;
+        writeln!(text, "{}\n", self.resource)?;
+        Ok(())
+    }
+
+    fn names(&self, kind: &str) -> Vec<&str> {
+        self.plugins
+            .iter()
+            .filter(|plugin| plugin.kind == kind)
+            .map(|plugin| plugin.name)
+            .collect()
+    }
+}
+
+fn write_plugin(text: &mut String, plugin: &Plugin) -> Result<()> {
+    let component = tools::component(plugin.name)?;
+    let sha256 = hex::encode(digest(&SHA256, &std::fs::read(&component)?));
+    let source = quoted(&format!("file:{}", component.display()));
+    writeln!(
+        text,
+        "[[plugin]]\nname = {}\nkind = {}",
+        quoted(plugin.name),
+        quoted(plugin.kind)
+    )?;
+    writeln!(
+        text,
+        "source = {source}\nsha256 = \"{sha256}\"\nconfig = {}\n{}\n",
+        plugin.config, plugin.lines
+    )?;
+    Ok(())
+}
+
+/// A TOML basic string: for what the stage writes, Rust's own quoting is the same.
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
