@@ -1,1 +1,9 @@
-//! proto.
+//! The protocols without their sockets: bytes become operations, results become batches.
+//!
+//! Sans-IO: no sockets, no clock, no randomness. The gateway's drivers hand in bytes, times
+//! and answers, and carry out the effects that come back.
+
+#![forbid(unsafe_code)]
+
+pub mod postgres;
+pub mod session;

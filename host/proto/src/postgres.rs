@@ -1,0 +1,7 @@
+//! PostgreSQL's frontend/backend protocol, versions 3.0 and 3.2.
+
+pub mod frame;
+pub mod mask;
+pub mod relay;
+pub mod startup;
+pub mod upstream;

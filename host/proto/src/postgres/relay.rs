@@ -1,0 +1,400 @@
+//! One established PostgreSQL session, between the client and the upstream.
+//!
+//! Client frames gather into a *batch* up to the next Sync, Flush or simple query. The batch's
+//! operations take the road ([`crate::session::Road`]); when they come off it, the original
+//! bytes go upstream, with refused frames replaced by one that makes the *server* report an
+//! error in exactly that place ([`refusal`]). So order, skipping and transaction status are
+//! always the server's own. A queue of what the server owes ([`expected`]) ties each of its
+//! messages to the frame that caused it.
+//!
+//! Never forwards a frame it has not checked whole, a statement nobody judged, or a row whose
+//! shape it does not know while anything is to be masked.
+
+mod batch;
+mod client;
+mod expected;
+mod masks;
+mod names;
+mod refusal;
+mod server;
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::event::Intent;
+use model::{Facts, Fault, OperationId, Refusal, SessionId};
+
+use self::batch::Batch;
+use self::expected::Expected;
+pub use self::masks::{Host, RowMask};
+use self::masks::{MaskCache, SharedMask};
+pub use self::names::Lookup;
+use self::names::Names;
+pub use self::refusal::sqlstate;
+use super::frame::FrameError;
+use crate::session::{Judged, Road, Waiting};
+
+/// Where one side's bytes wait to be written.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+/// An outbox keeps at most this much memory once it is empty; a spike must not stay for good.
+const OUTBOX_KEPT_BYTES: usize = 256 << 10;
+
+impl Outbox {
+    /// Returns what is still to be written.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Takes note that `count` bytes were written.
+    pub fn advance(&mut self, count: usize) {
+        self.sent = (self.sent + count).min(self.bytes.len());
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+            self.bytes.shrink_to(OUTBOX_KEPT_BYTES);
+        }
+    }
+
+    /// Appends bytes to be written.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
+/// What the relay needs to know of a statement beyond its verdict.
+#[derive(Clone, Debug, Default)]
+pub struct Conduct {
+    /// The parser's findings.
+    pub facts: Facts,
+    /// The statement reads or writes a relation with tagged columns: the server's messages
+    /// about it may quote them and are scrubbed.
+    pub touches_tagged: bool,
+    /// Objects may be created, changed or dropped: what is known of the catalog is stale.
+    pub changes_catalog: bool,
+    /// What each statement does to the names of prepared statements and cursors, in order.
+    pub names: Vec<NameChange>,
+}
+
+/// What one statement of SQL does to the session's names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NameChange {
+    /// Nothing.
+    None,
+    /// `PREPARE name`.
+    Prepare(String),
+    /// `DEALLOCATE name`.
+    Deallocate(String),
+    /// `DEALLOCATE ALL`, `DISCARD ALL`.
+    DeallocateAll,
+    /// `DECLARE name CURSOR`.
+    Declare(String),
+}
+
+/// A judged statement of this protocol.
+pub type JudgedStatement = Judged<Conduct>;
+
+/// What a relay is made with.
+#[derive(Clone, Debug)]
+pub struct RelayOptions {
+    /// The session, whose operations are numbered within it.
+    pub session: SessionId,
+    /// Random bytes for the ids of operations.
+    pub seed: [u8; 6],
+    /// Random bytes for the name that no client can guess, used to make the server fail.
+    pub nonce: [u8; 16],
+    /// Random bytes that keep bound values from being guessed from their commitment.
+    pub salt: [u8; 32],
+    /// Whether any shape could need masking: rows then never pass unseen.
+    pub masking: bool,
+    /// How long an operation may be held for approval.
+    pub hold_for: Duration,
+}
+
+/// The end of a session, with what the client is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fatal {
+    /// The SQLSTATE of the FATAL error.
+    pub sqlstate: &'static str,
+    /// One sentence for the client.
+    pub message: Cow<'static, str>,
+    /// Who must act.
+    pub fault: Fault,
+}
+
+impl Fatal {
+    /// Makes an end of session.
+    #[must_use]
+    pub fn new(sqlstate: &'static str, fault: Fault, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            sqlstate,
+            message: message.into(),
+            fault,
+        }
+    }
+
+    fn upstream(what: &'static str) -> Self {
+        Self::new("08P01", Fault::Upstream, what)
+    }
+
+    fn client_frame(error: FrameError) -> Self {
+        Self::new(
+            "08P01",
+            Fault::Client,
+            format!("invalid message from the client: {error}"),
+        )
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OutcomeRecord {
+    /// The operation.
+    pub operation: OperationId,
+    /// `ok`, `error`, `skipped`, `refused` or `lost`.
+    pub result: &'static str,
+    /// The server's error code.
+    pub sqlstate: Option<[u8; 5]>,
+    /// Rows sent to the client.
+    pub rows: u64,
+    /// Bytes of rows sent to the client.
+    pub bytes: u64,
+    /// Cells masked.
+    pub masked: u64,
+    /// From forwarding to the last answer, in microseconds.
+    pub took_us: u64,
+}
+
+/// One session between a client and its upstream. See the module's documentation.
+#[derive(Debug)]
+pub struct Relay {
+    options: RelayOptions,
+    road: Road<Conduct>,
+    batch: Batch,
+    expected: VecDeque<Expected>,
+    names: Names,
+    masks: MaskCache,
+    /// The mask of the result that a simple query is sending; `None` before its shape is known.
+    query_mask: Option<Option<SharedMask>>,
+    /// Transaction status of the last ReadyForQuery: `I`, `T` or `E`.
+    status: u8,
+    /// The server skips to the next Sync, and none is on its way.
+    skipping: bool,
+    /// The server reads copy data: it ignores Sync and Flush.
+    copying_in: bool,
+    copying_out: bool,
+    catalog_stale: bool,
+    /// What is left of a frame that is streamed without being kept, per direction.
+    client_pass: usize,
+    client_drop: usize,
+    upstream_pass: usize,
+    operations: u32,
+    outcomes: Vec<OutcomeRecord>,
+    leaving: bool,
+    /// Bytes for the client.
+    pub to_client: Outbox,
+    /// Bytes for the upstream.
+    pub to_upstream: Outbox,
+}
+
+/// How much may wait for a slow peer before its counterpart is read no further. Two reads of
+/// the driver's size: enough to keep both sides busy, little enough for thousands of sessions.
+pub const OUTBOX_BYTES_MAX: usize = 128 << 10;
+
+/// How many answers the server may owe before the client is read no further. A client that
+/// pipelines more than this without reading gains nothing.
+const EXPECTED_MAX: usize = 8_192;
+
+impl Relay {
+    /// Makes the relay of a session that both sides regard as idle.
+    #[must_use]
+    pub fn new(options: RelayOptions) -> Self {
+        Self {
+            road: Road::new(options.hold_for),
+            batch: Batch::default(),
+            expected: VecDeque::new(),
+            names: Names::default(),
+            masks: MaskCache::default(),
+            query_mask: None,
+            status: b'I',
+            skipping: false,
+            copying_in: false,
+            copying_out: false,
+            catalog_stale: false,
+            client_pass: 0,
+            client_drop: 0,
+            upstream_pass: 0,
+            operations: 0,
+            outcomes: Vec::new(),
+            leaving: false,
+            to_client: Outbox::default(),
+            to_upstream: Outbox::default(),
+            options,
+        }
+    }
+
+    /// Returns what the batch on the road waits for.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.road.waiting()
+    }
+
+    /// Returns the statement that waits for a judgement: its text, and the judgement of its
+    /// last execution if there was one.
+    #[must_use]
+    pub fn question(&self) -> Option<(&[u8], Option<Arc<JudgedStatement>>)> {
+        let Waiting::Judgement { index } = self.road.waiting() else {
+            return None;
+        };
+        let statement = self.batch.statements.get(index)?;
+        Some((&statement.sql, statement.judged()))
+    }
+
+    /// Returns what is known of the prepared statement `name` that SQL's EXECUTE refers to.
+    #[must_use]
+    pub fn prepared(&self, name: &str) -> Lookup<Arc<JudgedStatement>> {
+        match self.names.statement(name.as_bytes(), &[], &self.expected) {
+            Lookup::Found(statement) => statement.judged().map_or(Lookup::Missing, Lookup::Found),
+            Lookup::Missing => Lookup::Missing,
+            Lookup::Wait => Lookup::Wait,
+        }
+    }
+
+    /// Takes in the judgement that [`Relay::question`] asked for.
+    pub fn judge(&mut self, judged: Arc<JudgedStatement>, now_us: u64) {
+        let Waiting::Judgement { index } = self.road.waiting() else {
+            return;
+        };
+        if let Some(statement) = self.batch.statements.get(index) {
+            statement.set_judged(Arc::clone(&judged));
+        }
+        self.road.judge(judged, now_us);
+    }
+
+    /// Takes in a human's answer for the held operation.
+    pub fn answer_hold(&mut self, answer: Result<(), Refusal>, now_us: u64) {
+        self.road.answer(answer, now_us);
+    }
+
+    /// Lets time pass.
+    pub fn tick(&mut self, now_us: u64) {
+        self.road.tick(now_us);
+    }
+
+    /// Returns the intents that must be durable before the batch goes on.
+    pub fn intents(&self) -> impl Iterator<Item = Intent<'_>> {
+        self.road.operations().iter().filter_map(|operation| {
+            let judged = operation.judged()?;
+            Some(Intent {
+                operation: operation.id,
+                session: self.options.session,
+                judgement: &judged.judgement,
+                binds: operation.binds,
+                bind_commitment: operation.bind_commitment,
+            })
+        })
+    }
+
+    /// Takes in that the intents are durable, or that they cannot be made so.
+    pub fn durable(&mut self, written: bool) {
+        self.road.durable(written);
+    }
+
+    /// Returns the outcomes since the last call.
+    pub fn take_outcomes(&mut self) -> std::vec::Drain<'_, OutcomeRecord> {
+        self.outcomes.drain(..)
+    }
+
+    /// Whether the client's bytes are wanted: nothing is on the road and there is room.
+    #[must_use]
+    pub fn wants_client(&self) -> bool {
+        !self.leaving
+            && self.road.waiting() == Waiting::Free
+            && self.to_upstream.pending().len() < OUTBOX_BYTES_MAX
+            && self.expected.len() < EXPECTED_MAX
+    }
+
+    /// Whether the upstream's bytes are wanted: there is room for them.
+    #[must_use]
+    pub fn wants_upstream(&self) -> bool {
+        self.to_client.pending().len() < OUTBOX_BYTES_MAX
+    }
+
+    /// Whether neither side owes the other anything: the moment to end a session kindly.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.expected.is_empty()
+            && self.batch.is_empty()
+            && self.road.waiting() == Waiting::Free
+            && self.status == b'I'
+            && self.upstream_pass == 0
+            && self.client_pass == 0
+    }
+
+    /// Whether the server is working on something that a cancel request should reach.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// Whether the client has said goodbye.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Returns how many operations the session has put on the road.
+    #[must_use]
+    pub fn operation_count(&self) -> u32 {
+        self.operations
+    }
+
+    /// Whether the catalog must be read anew before the next statement is judged.
+    #[must_use]
+    pub fn catalog_stale(&self) -> bool {
+        self.catalog_stale
+    }
+
+    /// Takes note that the catalog was read anew: every known shape is looked at afresh.
+    pub fn catalog_refreshed(&mut self) {
+        self.catalog_stale = false;
+        self.masks.clear();
+        self.names.forget_shapes();
+    }
+
+    /// Ends the session: the client gets a FATAL error, unless it is in the middle of a frame
+    /// or gone; what ran is accounted for as lost.
+    pub fn end(&mut self, fatal: &Fatal, now_us: u64) {
+        if self.upstream_pass == 0 {
+            refusal::put_fatal(self.to_client.buffer(), fatal);
+        }
+        self.lose(now_us);
+    }
+
+    /// Accounts for everything that is still running as lost.
+    pub fn lose(&mut self, now_us: u64) {
+        for entry in std::mem::take(&mut self.expected) {
+            self.finish(entry, "lost", now_us);
+        }
+        self.leaving = true;
+    }
+
+    fn next_operation(&mut self, now_us: u64) -> OperationId {
+        self.operations = self.operations.wrapping_add(1);
+        let mut random = [0; 10];
+        random[..6].copy_from_slice(&self.options.seed);
+        random[6..].copy_from_slice(&self.operations.to_be_bytes());
+        OperationId::new(now_us / 1_000, random)
+    }
+}

@@ -1,0 +1,107 @@
+//! How a refusal reaches the client: as an error of the server's own, in the right place.
+//!
+//! A refused frame is replaced by one that runs a portal or a prepared statement which cannot
+//! exist; its name is 128 random bits. The server fails there, skips and aborts as it would
+//! for any error, and only the words of its answer are replaced by ours.
+
+use model::{Fault, Refusal, Rule};
+
+use super::expected::Denial;
+use super::{Fatal, RelayOptions};
+use crate::postgres::frame;
+use crate::postgres::mask::build_error;
+
+/// Returns the SQLSTATE under which clients see a rule.
+#[must_use]
+pub const fn sqlstate(rule: Rule) -> &'static str {
+    match rule {
+        Rule::ApprovalUnavailable | Rule::PolicyDenied | Rule::TaggedUse => "42501",
+        Rule::ClassifierFailed | Rule::MaskerFailed | Rule::PolicyError => "58000",
+        Rule::JournalUnavailable => "58030",
+        Rule::ProtocolRefused => "0A000",
+        Rule::SessionEnded => "57P01",
+        Rule::Unparsable => "42601",
+    }
+}
+
+/// Appends the frame that makes the server fail in place of one that may not run.
+pub(super) fn put_poison(out: &mut Vec<u8>, options: &RelayOptions, query: bool) {
+    let nonce = u128::from_be_bytes(options.nonce);
+    if query {
+        frame::put(out, b'Q', |body| {
+            frame::put_string(body, format!("EXECUTE \"__deny_{nonce:032x}\"").as_bytes());
+        });
+    } else {
+        frame::put(out, b'E', |body| {
+            frame::put_string(body, format!("__deny_{nonce:032x}").as_bytes());
+            body.extend_from_slice(&[0; 4]);
+        });
+    }
+}
+
+/// Appends the error that tells the client why.
+pub(super) fn put_denial(out: &mut Vec<u8>, denial: &Denial) {
+    match denial {
+        Denial::Refused(refusal) => {
+            let detail = detail(refusal);
+            let message = format!("refused: {}", refusal.message);
+            build_error(
+                "ERROR",
+                sqlstate(refusal.rule),
+                &message,
+                Some(&detail),
+                refusal.hint.as_deref(),
+                out,
+            );
+        }
+        Denial::NoPortal(name) => {
+            let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
+            build_error("ERROR", "34000", &message, None, None, out);
+        }
+    }
+}
+
+/// The machine-readable part of a refusal: the rule, who must act, and the policies.
+fn detail(refusal: &Refusal) -> String {
+    let mut detail = format!("rule={} fault={}", refusal.rule.label(), refusal.fault);
+    if !refusal.policies.is_empty() {
+        detail.push_str(" policies=");
+        detail.push_str(&refusal.policies.join(","));
+    }
+    detail
+}
+
+/// Appends the error that ends a session.
+pub(super) fn put_fatal(out: &mut Vec<u8>, fatal: &Fatal) {
+    build_error("FATAL", fatal.sqlstate, &fatal.message, None, None, out);
+}
+
+/// Function calls name a function by number and never pass the parser.
+pub(super) fn function_call() -> Refusal {
+    Refusal::new(
+        Rule::ProtocolRefused,
+        Fault::Client,
+        "the FunctionCall message is not allowed",
+    )
+    .hint("call the function in a SELECT statement")
+}
+
+/// More names than a session may keep.
+pub(super) fn too_many_names() -> Refusal {
+    Refusal::new(
+        Rule::ProtocolRefused,
+        Fault::Client,
+        "the session has too many prepared statements or portals",
+    )
+    .hint("close some of them first")
+}
+
+/// A statement or its values are larger than what is kept to judge it.
+pub(super) fn too_large() -> Refusal {
+    Refusal::new(
+        Rule::ProtocolRefused,
+        Fault::Client,
+        "the message is larger than the gateway judges",
+    )
+    .hint("send large values with COPY, or in several statements")
+}

@@ -1,0 +1,248 @@
+//! The road every operation takes, as a state machine that all protocols drive.
+//!
+//! A protocol puts the operations of one batch on the road ([`Road::enter`]); each is judged;
+//! one that a human must agree to is held; then the intents of all of them are made durable;
+//! only then does the batch come off the road, each operation with its decision. Whatever goes
+//! wrong on the way, the operations it concerns come off refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::event::Judgement;
+use model::{Fault, OperationId, Refusal, Rule, Verdict};
+
+/// A judged statement: shared between all executions it holds for.
+#[derive(Debug)]
+pub struct Judged<A> {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The part of the journal entry that every execution shares.
+    pub judgement: Judgement,
+    /// What the protocol's own parser found, which the protocol needs again.
+    pub analysis: A,
+    /// Changes whenever a new judgement is due: policy, catalog or plugins have changed.
+    pub version: u64,
+}
+
+/// One operation on the road.
+#[derive(Debug)]
+pub struct Operation<A> {
+    /// Its id, unique for good.
+    pub id: OperationId,
+    /// How many values were bound; `None` where there is no such thing.
+    pub binds: Option<u16>,
+    /// Ties the bound values to the journal's entry.
+    pub bind_commitment: Option<[u8; 32]>,
+    judged: Option<Arc<Judged<A>>>,
+    decision: Option<Refusal>,
+    released: bool,
+}
+
+impl<A> Operation<A> {
+    /// Makes an operation nobody has judged yet.
+    #[must_use]
+    pub fn new(id: OperationId, binds: Option<u16>, bind_commitment: Option<[u8; 32]>) -> Self {
+        Self {
+            id,
+            binds,
+            bind_commitment,
+            judged: None,
+            decision: None,
+            released: false,
+        }
+    }
+
+    /// Returns the judgement, once there is one.
+    #[must_use]
+    pub fn judged(&self) -> Option<&Arc<Judged<A>>> {
+        self.judged.as_ref()
+    }
+
+    /// Returns why the operation may not run; `None` if it may.
+    ///
+    /// An operation without a judgement may not run.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        if let Some(refusal) = &self.decision {
+            return Some(refusal.clone());
+        }
+        match self.judged.as_deref().map(|j| &j.verdict) {
+            Some(Verdict::Run { .. }) => None,
+            Some(Verdict::Hold { .. }) if self.released => None,
+            Some(Verdict::Refuse(refusal)) => Some(refusal.clone()),
+            Some(Verdict::Hold { .. }) | None => Some(Refusal::new(
+                Rule::PolicyDenied,
+                Fault::Gateway,
+                "the operation was not judged",
+            )),
+        }
+    }
+}
+
+/// What the road waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Waiting {
+    /// Nothing: the road is free.
+    Free,
+    /// A judgement of operation `index`.
+    Judgement {
+        /// Which operation of the batch.
+        index: usize,
+    },
+    /// A human's answer for operation `index`.
+    Approval {
+        /// Which operation of the batch.
+        index: usize,
+        /// When the hold ends by itself, in microseconds of the driver's clock.
+        until_us: u64,
+    },
+    /// The intents being durable.
+    Durability,
+    /// Nothing more: the batch can be taken off with [`Road::leave`].
+    Done,
+}
+
+/// The road for one batch of operations at a time.
+#[derive(Debug)]
+pub struct Road<A> {
+    operations: Vec<Operation<A>>,
+    waiting: Waiting,
+    hold_for: Duration,
+}
+
+impl<A> Road<A> {
+    /// Makes a free road on which a hold lasts at most `hold_for`.
+    #[must_use]
+    pub fn new(hold_for: Duration) -> Self {
+        Self {
+            operations: Vec::new(),
+            waiting: Waiting::Free,
+            hold_for,
+        }
+    }
+
+    /// Returns what the road waits for.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// Returns the operations on the road.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation<A>] {
+        &self.operations
+    }
+
+    /// Puts a batch on the road. A batch without operations is done at once.
+    ///
+    /// The road must be free: a protocol reads no further while a batch is on it.
+    pub fn enter(&mut self, operations: &mut Vec<Operation<A>>) {
+        debug_assert_eq!(self.waiting, Waiting::Free, "one batch at a time");
+        self.operations.append(operations);
+        self.waiting = self.next_unjudged(0);
+    }
+
+    /// Takes in the judgement of the operation the road waits for.
+    pub fn judge(&mut self, judged: Arc<Judged<A>>, now_us: u64) {
+        let Waiting::Judgement { index } = self.waiting else {
+            return;
+        };
+        self.operations[index].judged = Some(judged);
+        self.waiting = match self.next_unjudged(index + 1) {
+            // All are judged before a human is asked for any of them: a batch that is refused
+            // anyway must not cost anyone's attention.
+            Waiting::Durability => self.next_hold(0, now_us),
+            waiting => waiting,
+        };
+    }
+
+    /// Takes in a human's answer for the held operation: `Ok` lets it run.
+    pub fn answer(&mut self, answer: Result<(), Refusal>, now_us: u64) {
+        let Waiting::Approval { index, .. } = self.waiting else {
+            return;
+        };
+        match answer {
+            Ok(()) => self.operations[index].released = true,
+            Err(refusal) => self.operations[index].decision = Some(refusal),
+        }
+        self.waiting = self.next_hold(index + 1, now_us);
+    }
+
+    /// Lets time pass: a hold that has lasted too long is refused.
+    pub fn tick(&mut self, now_us: u64) {
+        if let Waiting::Approval { until_us, .. } = self.waiting
+            && until_us <= now_us
+        {
+            let refusal = Refusal::new(
+                Rule::ApprovalUnavailable,
+                Fault::Operator,
+                "nobody answered in time",
+            )
+            .hint("ask an approver, then send the statement again");
+            self.answer(Err(refusal), now_us);
+        }
+    }
+
+    /// Takes in that the intents are durable, or that they cannot be made so.
+    pub fn durable(&mut self, written: bool) {
+        if self.waiting != Waiting::Durability {
+            return;
+        }
+        if !written {
+            for operation in &mut self.operations {
+                operation.decision = Some(journal_unavailable());
+            }
+        }
+        self.waiting = Waiting::Done;
+    }
+
+    /// Takes the batch off the road: each operation with its judgement and decision, in the
+    /// order they entered. `None` while the road waits for anything.
+    pub fn leave(&mut self) -> Option<Vec<Operation<A>>> {
+        if self.waiting != Waiting::Done {
+            return None;
+        }
+        self.waiting = Waiting::Free;
+        Some(std::mem::take(&mut self.operations))
+    }
+
+    fn next_unjudged(&self, from: usize) -> Waiting {
+        if self.operations.is_empty() {
+            Waiting::Done
+        } else if from < self.operations.len() {
+            Waiting::Judgement { index: from }
+        } else {
+            Waiting::Durability
+        }
+    }
+
+    fn next_hold(&self, from: usize, now_us: u64) -> Waiting {
+        let held = |operation: &Operation<A>| {
+            operation
+                .judged
+                .as_deref()
+                .is_some_and(|j| matches!(j.verdict, Verdict::Hold { .. }))
+        };
+        match self.operations[from..].iter().position(held) {
+            Some(offset) => Waiting::Approval {
+                index: from + offset,
+                until_us: now_us.saturating_add(u64::try_from(self.hold_for.as_micros()).unwrap_or(u64::MAX)),
+            },
+            None => Waiting::Durability,
+        }
+    }
+}
+
+/// The refusal for anything that cannot be written down first.
+#[must_use]
+pub fn journal_unavailable() -> Refusal {
+    Refusal::new(
+        Rule::JournalUnavailable,
+        Fault::Operator,
+        "the journal cannot be written, so nothing may run",
+    )
+    .hint("the operator finds the reason in the gateway's log")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use model::Assessment;
+use model::event::Judged as Rendered;
+
+use super::*;
+
+const HOLD: Duration = Duration::from_secs(5);
+
+fn judged(verdict: Verdict) -> Arc<Judged<()>> {
+    let judgement = Judgement::render(Rendered {
+        statement: "x",
+        statement_sha256: "",
+        facts: &model::Facts::default(),
+        assessment: &Assessment::default(),
+        verdict: &verdict,
+        policy: "",
+    });
+    Arc::new(Judged {
+        verdict,
+        judgement,
+        analysis: (),
+        version: 1,
+    })
+}
+
+fn run() -> Arc<Judged<()>> {
+    judged(Verdict::Run { policies: Vec::new() })
+}
+
+fn hold() -> Arc<Judged<()>> {
+    judged(Verdict::Hold { policies: Vec::new() })
+}
+
+fn entered(count: u8) -> Road<()> {
+    let mut road = Road::new(HOLD);
+    let mut operations = (0..count)
+        .map(|n| Operation::new(OperationId::new(0, [n; 10]), None, None))
+        .collect();
+    road.enter(&mut operations);
+    road
+}
+
+#[test]
+fn nothing_comes_off_before_its_intent_is_durable() {
+    let mut road = entered(2);
+    for index in 0..2 {
+        assert_eq!(road.waiting(), Waiting::Judgement { index });
+        assert!(road.leave().is_none());
+        road.judge(run(), 0);
+    }
+    assert_eq!(road.waiting(), Waiting::Durability);
+    assert!(road.leave().is_none());
+    road.durable(true);
+    let operations = road.leave().expect("the batch is done");
+    assert!(operations.iter().all(|operation| operation.refusal().is_none()));
+    assert_eq!(road.waiting(), Waiting::Free);
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_refuses_the_whole_batch() {
+    let mut road = entered(2);
+    road.judge(run(), 0);
+    road.judge(run(), 0);
+    road.durable(false);
+    for operation in road.leave().expect("the batch is done") {
+        assert_eq!(
+            operation.refusal().map(|r| r.rule),
+            Some(Rule::JournalUnavailable)
+        );
+    }
+}
+
+#[test]
+fn a_held_operation_runs_only_when_released() {
+    for (answer, refused) in [
+        (Ok(()), None),
+        (
+            Err(Refusal::new(Rule::PolicyDenied, Fault::Client, "no")),
+            Some(Rule::PolicyDenied),
+        ),
+    ] {
+        let mut road = entered(1);
+        road.judge(hold(), 0);
+        assert!(matches!(road.waiting(), Waiting::Approval { index: 0, .. }));
+        road.durable(true);
+        assert!(road.leave().is_none(), "durability does not release a hold");
+        road.answer(answer, 1);
+        road.durable(true);
+        let operations = road.leave().expect("the batch is done");
+        assert_eq!(operations[0].refusal().map(|r| r.rule), refused);
+    }
+}
+
+#[test]
+fn a_hold_ends_by_itself_and_a_late_answer_changes_nothing() {
+    let mut road = entered(1);
+    road.judge(hold(), 0);
+    road.tick(4_999_999);
+    assert!(matches!(road.waiting(), Waiting::Approval { .. }));
+    road.tick(5_000_000);
+    road.answer(Ok(()), 5_000_001);
+    road.durable(true);
+    let operations = road.leave().expect("the batch is done");
+    assert_eq!(
+        operations[0].refusal().map(|r| r.rule),
+        Some(Rule::ApprovalUnavailable)
+    );
+}
+
+#[test]
+fn a_batch_without_operations_passes_at_once() {
+    let mut road = entered(0);
+    assert!(road.leave().is_some_and(|operations| operations.is_empty()));
+}
+
+#[test]
+fn an_operation_nobody_judged_may_not_run() {
+    let operation = Operation::<()>::new(OperationId::new(0, [0; 10]), None, None);
+    assert!(operation.refusal().is_some());
+}
