@@ -1,0 +1,232 @@
+//! `[[plugin]]`: the components to load, and all that each of them is granted.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::PluginName;
+use url::Url;
+
+use super::quantity::{duration, name, size};
+use super::report::{Problem, problem};
+use super::section::Section;
+use super::settings::{choice, secret};
+use crate::secret::SecretRef;
+
+/// One component: what it is, what it may do, what happens when it fails.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginConfig {
+    /// Its name.
+    pub name: PluginName,
+    /// What it is for.
+    pub kind: PluginKind,
+    /// The component's file.
+    pub source: PathBuf,
+    /// The SHA-256 the file must have; `None` takes the file as it is.
+    pub sha256: Option<[u8; 32]>,
+    /// What the plugin is configured with: a JSON object.
+    pub config: serde_json::Value,
+    /// How much it may use.
+    pub limits: PluginLimits,
+    /// What happens to data when it fails.
+    pub on_failure: OnFailure,
+    /// The origins it may send requests to, e.g. `https://hec.corp:8088`.
+    pub egress: Vec<String>,
+    /// The secrets it may use, by the name it knows them under.
+    pub secrets: Vec<(String, SecretRef)>,
+    /// Whether its requests may reach private and loopback addresses.
+    pub allow_private: bool,
+}
+
+/// What a plugin is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PluginKind {
+    /// Asks somebody whether an operation may run.
+    Approver,
+    /// Judges operations.
+    Classifier,
+    /// Sends the journal elsewhere.
+    Exporter,
+    /// Masks results.
+    Masker,
+}
+
+impl PluginKind {
+    /// Returns the word of the configuration, e.g. `masker`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Approver => "approver",
+            Self::Classifier => "classifier",
+            Self::Exporter => "exporter",
+            Self::Masker => "masker",
+        }
+    }
+
+    /// Returns whether plugins of this kind may send requests and use secrets.
+    #[must_use]
+    pub const fn has_network(self) -> bool {
+        matches!(self, Self::Approver | Self::Exporter)
+    }
+}
+
+/// How much a plugin may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PluginLimits {
+    /// Memory of one instance, in bytes.
+    pub memory: u64,
+    /// Time for one call.
+    pub deadline: Duration,
+}
+
+/// What happens to data when a masker fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnFailure {
+    /// The result is refused.
+    Close,
+    /// Every field the masker was to change becomes NULL.
+    Redact,
+}
+
+/// The default memory of one instance: language runtimes fit, a hundred instances too.
+const MEMORY: u64 = 64 * 1024 * 1024;
+
+/// The default time for one call that only computes: well above any batch, below what a
+/// person notices.
+const COMPUTE_DEADLINE: Duration = Duration::from_millis(20);
+
+/// The default time for one call that may wait for the network.
+const NETWORK_DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<PluginConfig> {
+    let name = section.require("name", "name the plugin, e.g. \"redact\"", name);
+    let kinds = choice(&[
+        ("masker", PluginKind::Masker),
+        ("classifier", PluginKind::Classifier),
+        ("approver", PluginKind::Approver),
+        ("exporter", PluginKind::Exporter),
+    ]);
+    let kind = section.require("kind", "write masker, classifier, approver or exporter", kinds);
+    let source = section.require("source", "write source = \"file:PATH\"", |text| {
+        source(text, folder)
+    });
+    let sha256 = section.parse("sha256", digest);
+    if !section.has("sha256") {
+        section.report.warning(
+            Some(section.span.clone()),
+            section.key("sha256"),
+            problem(
+                "the plugin is not pinned: whatever is in its file runs",
+                "set sha256 to what sha256sum prints for the file",
+            ),
+        );
+    }
+    let config = section.json("config");
+    if !config.is_object() && !config.is_null() {
+        section.fault("config", problem("must be a table", "write config = { … }"));
+    }
+    let limits = limits(&section, kind);
+    let on_failure = on_failure(&section, kind);
+    let egress = section.list("egress", origin);
+    let secrets = section.texts("secrets", |text| secret(text, folder));
+    let allow_private = section.flag("allow_private");
+    for key in ["egress", "secrets", "allow_private"] {
+        if let Some(kind) = kind.filter(|kind| !kind.has_network() && section.has(key)) {
+            let what = format!("a {} has no network and no secrets", kind.label());
+            section.fault(key, problem(what, "take this key out"));
+        }
+    }
+    section.finish();
+    Some(PluginConfig {
+        name: PluginName::new(name?),
+        kind: kind?,
+        source: source?,
+        sha256,
+        config,
+        limits,
+        on_failure,
+        egress,
+        secrets,
+        allow_private,
+    })
+}
+
+fn source(text: &str, folder: &Path) -> Result<PathBuf, Problem> {
+    match text.split_once(':') {
+        Some(("file", path)) if !path.is_empty() => Ok(folder.join(path)),
+        Some(("oci", _)) => Err(problem(
+            "plugins from a registry are not built yet",
+            "fetch the component and write source = \"file:PATH\"",
+        )),
+        _ => Err(problem(
+            "is not a place of a plugin",
+            "write source = \"file:PATH\"",
+        )),
+    }
+}
+
+fn digest(text: &str) -> Result<[u8; 32], Problem> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text, &mut digest).map_err(|_| {
+        problem(
+            "is not a SHA-256",
+            "write the 64 hex digits that sha256sum prints for the file",
+        )
+    })?;
+    Ok(digest)
+}
+
+fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
+    let mut limits = PluginLimits {
+        memory: MEMORY,
+        deadline: match kind {
+            Some(kind) if kind.has_network() => NETWORK_DEADLINE,
+            _ => COMPUTE_DEADLINE,
+        },
+    };
+    let Some(section) = section.table("limits") else {
+        return limits;
+    };
+    if let Some(memory) = section.parse("memory", size(1024 * 1024..=4 * 1024 * 1024 * 1024)) {
+        limits.memory = memory;
+    }
+    let deadline_range = Duration::from_millis(1)..=Duration::from_mins(1);
+    if let Some(deadline) = section.parse("deadline", duration(deadline_range)) {
+        limits.deadline = deadline;
+    }
+    section.finish();
+    limits
+}
+
+fn on_failure(section: &Section<'_>, kind: Option<PluginKind>) -> OnFailure {
+    let read = |text: &str| match text {
+        "close" => Ok(OnFailure::Close),
+        "redact" if kind.is_none_or(|kind| kind == PluginKind::Masker) => Ok(OnFailure::Redact),
+        "redact" => Err(problem("only a masker can redact", "use \"close\"")),
+        "open" => Err(problem(
+            "no plugin can fail open",
+            "use \"close\", or \"redact\" for a masker",
+        )),
+        _ => Err(problem(
+            format!("\"{text}\" is not known"),
+            "use \"close\", or \"redact\" for a masker",
+        )),
+    };
+    section.parse("on_failure", read).unwrap_or(OnFailure::Close)
+}
+
+/// Reads `https://HOST[:PORT]` and nothing behind it.
+fn origin(text: &str) -> Result<String, Problem> {
+    let shape = "write the origin only, e.g. \"https://hec.example.com:8088\"";
+    let url = Url::parse(text).map_err(|error| problem(format!("is not a URL: {error}"), shape))?;
+    let bare = matches!(url.scheme(), "https" | "http")
+        && url.host_str().is_some_and(|host| !host.is_empty())
+        && url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !bare {
+        return Err(problem("is not an origin", shape));
+    }
+    Ok(url.origin().ascii_serialization())
+}

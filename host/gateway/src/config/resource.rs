@@ -1,0 +1,178 @@
+//! `[[resource]]`: the upstreams.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::{PluginName, ResourceName};
+
+use super::plugin::{PluginConfig, PluginKind};
+use super::quantity::{duration, name, text};
+use super::report::{Problem, nearest, problem};
+use super::section::Section;
+use super::settings::{choice, secret};
+use super::upstream::{self, Upstream};
+use crate::secret::SecretRef;
+
+/// One upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResourceConfig {
+    /// Its name: what clients give as the database.
+    pub name: ResourceName,
+    /// Where it is.
+    pub upstream: Upstream,
+    /// Authorities that vouch for its certificate, in PEM; `None` for the system's own.
+    pub root_certificate: Option<PathBuf>,
+    /// The account the gateway uses there.
+    pub login: Login,
+    /// The maskers, in the order they are asked.
+    pub maskers: Vec<PluginName>,
+    /// Whether text columns without a tag go to the maskers as well.
+    pub scan_untagged: bool,
+    /// The classifiers.
+    pub classifiers: Vec<PluginName>,
+    /// Functions, `name` or `schema.name`, that may be called although the parser can't tell
+    /// what they do.
+    pub trusted_functions: Vec<String>,
+    /// How long an operation may wait for approval.
+    pub hold_for: Duration,
+    /// Sessions to this resource at the same time; `None` for no limit of its own.
+    pub max_sessions: Option<u64>,
+    /// After how long without a message a session ends; `None` for never.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// The account used on an upstream. The client never learns it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// Where the password is; `None` where the upstream asks for none.
+    pub password: Option<SecretRef>,
+}
+
+/// The default of `hold_for`: a person answers within minutes, clients give up later.
+const HOLD_FOR: Duration = Duration::from_mins(5);
+
+/// The plugins that resources may name.
+pub(super) struct KnownPlugins<'a> {
+    /// Those without a fault.
+    pub(super) plugins: &'a [PluginConfig],
+    /// The names of all.
+    pub(super) names: Vec<String>,
+}
+
+impl KnownPlugins<'_> {
+    fn find(&self, text: &str, kind: PluginKind) -> Result<PluginName, Problem> {
+        if !self.names.iter().any(|known| known == text) {
+            let remedy = match nearest(text, self.names.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => "add the [[plugin]], or take the name out".to_owned(),
+            };
+            return Err(problem(format!("there is no plugin \"{text}\""), remedy));
+        }
+        let plugin = self.plugins.iter().find(|plugin| plugin.name.as_str() == text);
+        match plugin {
+            Some(plugin) if plugin.kind != kind => Err(problem(
+                format!(
+                    "the plugin \"{text}\" is a {}, not a {}",
+                    plugin.kind.label(),
+                    kind.label()
+                ),
+                format!("name a {} here", kind.label()),
+            )),
+            _ => Ok(PluginName::new(text)),
+        }
+    }
+}
+
+pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>) -> Option<ResourceConfig> {
+    let name = section.require("name", "name the resource, e.g. \"customers\"", name);
+    let kinds = choice(&[("postgres", true), ("http", false), ("ssh", false)]);
+    let kind = section.require("kind", "write kind = \"postgres\"", kinds);
+    if kind == Some(false) {
+        let remedy = "use kind = \"postgres\"";
+        section.fault(
+            "kind",
+            problem("HTTP and SSH resources are not built yet", remedy),
+        );
+    }
+    let insecure = section.flag("insecure");
+    let upstream = section.require(
+        "upstream",
+        "write postgres://HOST:PORT/DATABASE?sslmode=verify-full",
+        |text| match kind {
+            Some(false) => Ok(None),
+            _ => upstream::parse(text, insecure).map(Some),
+        },
+    );
+    let root_certificate = section.parse("root_certificate", |path| {
+        text(path).map(|path| folder.join(path))
+    });
+    let login = login(&section, folder);
+    let maskers = section.list("maskers", |name| known.find(name, PluginKind::Masker));
+    let scan_untagged = section.flag("scan_untagged");
+    if scan_untagged && !section.has("maskers") {
+        let remedy = "add a masker that searches text, e.g. maskers = [\"pii-scan\"]";
+        section.fault("scan_untagged", problem("has no masker to scan with", remedy));
+    }
+    let classifiers = section.list("classifiers", |name| known.find(name, PluginKind::Classifier));
+    let trusted_functions = section.list("trusted_functions", function);
+    let hold_range = Duration::from_secs(1)..=Duration::from_hours(24);
+    let hold_for = section.parse("hold_for", duration(hold_range));
+    let max_sessions = section.number("max_sessions", 1..=100_000);
+    let idle_range = Duration::from_secs(1)..=Duration::from_hours(24 * 7);
+    let idle_timeout = section.parse("idle_timeout", duration(idle_range));
+    section.finish();
+    Some(ResourceConfig {
+        name: ResourceName::new(name?),
+        upstream: upstream??,
+        root_certificate,
+        login: login?,
+        maskers,
+        scan_untagged,
+        classifiers,
+        trusted_functions,
+        hold_for: hold_for.unwrap_or(HOLD_FOR),
+        max_sessions,
+        idle_timeout,
+    })
+}
+
+fn login(section: &Section<'_>, folder: &Path) -> Option<Login> {
+    if !section.has("login") {
+        let remedy = "set login = { user = \"…\", password = \"env:NAME\" }";
+        section.fault("login", problem("is missing", remedy));
+    }
+    let login = section.table("login")?;
+    let user = login.require("user", "name the account on the upstream", |user| {
+        // NUL ends a text in PostgreSQL's startup message.
+        if user.contains('\0') {
+            return Err(problem("holds a NUL", "name the account on the upstream"));
+        }
+        text(user)
+    });
+    let password = login.parse("password", |reference| secret(reference, folder));
+    login.finish();
+    Some(Login {
+        user: user?,
+        password,
+    })
+}
+
+fn function(text: &str) -> Result<String, Problem> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let plain = |part: &&str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    if parts.len() <= 2 && parts.iter().all(|part| plain(&part)) {
+        Ok(text.to_owned())
+    } else {
+        Err(problem(
+            format!("\"{text}\" is not a function's name"),
+            "write name or schema.name in lower case, without ()",
+        ))
+    }
+}

@@ -1,0 +1,404 @@
+//! Decides by the operator's Cedar policies: who may connect, run, ask, and see what.
+//!
+//! Denied is what no policy permits or any policy forbids. Cedar leaves out a policy that
+//! fails while it is evaluated, a `forbid` too; here any such failure refuses instead.
+
+mod advice;
+mod context;
+mod load;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
+};
+use model::{Assessment, Facts, Fault, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
+use quick_cache::sync::Cache;
+
+use crate::config::ConfigFaults;
+use context::Types;
+pub use names::Names;
+
+/// The schema that policies are checked against, as published.
+pub const SCHEMA: &str = include_str!("policy/tidegate.cedarschema");
+
+/// How many principals are kept prepared; one costs some kilobytes.
+const PRINCIPALS_KEPT: usize = 4_096;
+
+/// A checked set of policies, ready to decide.
+pub struct Policy {
+    set: PolicySet,
+    hash: String,
+    types: Types,
+    /// Every configured tag with its parents.
+    tags: Entities,
+    group_prefix: bool,
+    uses_clock: bool,
+    authorizer: Authorizer,
+    subjects: Cache<Principal, Arc<Subject>>,
+}
+
+/// A principal as the policies see it: built once, used for all its decisions.
+struct Subject {
+    uid: EntityUid,
+    /// The principal, all its groups and all tags.
+    entities: Entities,
+}
+
+impl Policy {
+    /// Reads the policy files and checks every policy strictly against [`SCHEMA`] and against
+    /// the configured `names`; warnings count as errors.
+    ///
+    /// # Errors
+    /// Every fault of every file, with its line.
+    pub fn load(files: &[PathBuf], names: &Names) -> Result<Self, ConfigFaults> {
+        let loaded = load::load(files, names)?;
+        let types = Types::new();
+        let tags = tag_entities(&types, &names.tags);
+        Ok(Self {
+            uses_clock: load::reads_clock(&loaded.set),
+            set: loaded.set,
+            hash: loaded.hash,
+            types,
+            tags,
+            group_prefix: names.identities.len() > 1,
+            authorizer: Authorizer::new(),
+            subjects: Cache::new(PRINCIPALS_KEPT),
+        })
+    }
+
+    /// Returns the SHA-256 of the policy set and its schema, in hex.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Returns how many policies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.set.num_of_policies()
+    }
+
+    /// Returns whether there are no policies, so that everything is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// Returns whether a decision may change with time alone. If not, it can be kept for as
+    /// long as everything else it was made from stays the same.
+    #[must_use]
+    pub const fn uses_clock(&self) -> bool {
+        self.uses_clock
+    }
+
+    /// Decides whether `principal` may open a session; `now` in seconds of Unix time.
+    #[must_use]
+    pub fn connect(
+        &self,
+        principal: &Principal,
+        resource: &ResourceName,
+        protocol: &str,
+        now: u64,
+    ) -> Verdict {
+        let target = self.types.resource(resource.as_str());
+        let pairs = self.session(principal, protocol, now);
+        match self.ask_with(principal, &self.types.connect, &target, pairs) {
+            Answer::Permitted(policies) => Verdict::Run { policies },
+            Answer::Denied(policies) => {
+                let what = format!("connect to \"{resource}\"");
+                Verdict::Refuse(self.denial(&self.types.connect, principal, &target, &what, policies))
+            }
+            Answer::Failed(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    /// Decides whether an operation runs now, after a human agreed, or not at all; `now` in
+    /// seconds of Unix time.
+    #[must_use]
+    pub fn execute(
+        &self,
+        principal: &Principal,
+        resource: &ResourceName,
+        facts: &Facts,
+        assessment: &Assessment,
+        protocol: &str,
+        now: u64,
+    ) -> Verdict {
+        let target = self.types.resource(resource.as_str());
+        let mut pairs = self.session(principal, protocol, now);
+        if let Ok(pairs) = &mut pairs {
+            match context::operation(facts) {
+                Ok(operation) => pairs.push(("operation".to_owned(), operation)),
+                Err(()) => return Verdict::Refuse(broken()),
+            }
+            pairs.extend(context::assessment(assessment));
+        }
+        let context = match self.context(pairs) {
+            Ok(context) => context,
+            Err(refusal) => return Verdict::Refuse(refusal),
+        };
+        let forbidden = match self.ask(principal, &self.types.execute, &target, context.clone()) {
+            Answer::Permitted(policies) => return Verdict::Run { policies },
+            Answer::Denied(policies) => policies,
+            Answer::Failed(refusal) => return Verdict::Refuse(refusal),
+        };
+        match self.ask(principal, &self.types.request, &target, context) {
+            Answer::Permitted(policies) => Verdict::Hold { policies },
+            Answer::Denied(also) => {
+                let policies = forbidden.into_iter().chain(also).collect::<BTreeSet<_>>();
+                let what = format!(
+                    "{} on \"{resource}\" (kind {}, risk {})",
+                    verbs(facts),
+                    facts.kind().label(),
+                    assessment.score
+                );
+                let policies = policies.into_iter().collect();
+                Verdict::Refuse(self.denial(&self.types.execute, principal, &target, &what, policies))
+            }
+            Answer::Failed(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    /// Returns those of `tags` whose data of `resource` the principal may see unmasked; `now`
+    /// in seconds of Unix time. A tag that is not configured is never among them.
+    ///
+    /// # Errors
+    /// A policy failed while it was evaluated; nothing may be shown then.
+    pub fn reveals(
+        &self,
+        principal: &Principal,
+        resource: &ResourceName,
+        tags: &[Tag],
+        protocol: &str,
+        now: u64,
+    ) -> Result<HashSet<Tag>, Refusal> {
+        let mut pairs = self.session(principal, protocol, now);
+        if let Ok(pairs) = &mut pairs {
+            let source = RestrictedExpression::new_entity_uid(self.types.resource(resource.as_str()));
+            pairs.push(("source".to_owned(), source));
+        }
+        let context = self.context(pairs)?;
+        let mut revealed = HashSet::new();
+        for tag in tags {
+            let uid = self.types.tag(tag.as_str());
+            // Without its parents in sight, a policy that forbids the parent would not apply.
+            if self.tags.get(&uid).is_none() {
+                continue;
+            }
+            match self.ask(principal, &self.types.reveal, &uid, context.clone()) {
+                Answer::Permitted(_) => {
+                    revealed.insert(tag.clone());
+                }
+                Answer::Denied(_) => {}
+                Answer::Failed(refusal) => return Err(refusal),
+            }
+        }
+        Ok(revealed)
+    }
+
+    fn session(&self, principal: &Principal, protocol: &str, now: u64) -> Result<context::Pairs, ()> {
+        let mut pairs = vec![("session".to_owned(), context::session(principal, protocol)?)];
+        // Reading a date costs more than all the rest; nobody misses one that nobody reads.
+        if self.uses_clock {
+            pairs.push(("now".to_owned(), context::datetime(now)));
+        }
+        Ok(pairs)
+    }
+
+    fn context(&self, pairs: Result<context::Pairs, ()>) -> Result<Context, Refusal> {
+        let pairs = pairs.map_err(|()| broken())?;
+        Context::from_pairs(pairs).map_err(|error| {
+            tracing::error!(%error, "the policies' input could not be built");
+            broken()
+        })
+    }
+
+    fn ask_with(
+        &self,
+        principal: &Principal,
+        action: &EntityUid,
+        resource: &EntityUid,
+        pairs: Result<context::Pairs, ()>,
+    ) -> Answer {
+        match self.context(pairs) {
+            Ok(context) => self.ask(principal, action, resource, context),
+            Err(refusal) => Answer::Failed(refusal),
+        }
+    }
+
+    fn ask(
+        &self,
+        principal: &Principal,
+        action: &EntityUid,
+        resource: &EntityUid,
+        context: Context,
+    ) -> Answer {
+        let Some(subject) = self.subject(principal) else {
+            return Answer::Failed(broken());
+        };
+        // Not validated once more against the schema: the context is built from types that
+        // always fit it, which a test holds, and validation costs as much as the decision.
+        let request = Request::new(
+            subject.uid.clone(),
+            action.clone(),
+            resource.clone(),
+            context,
+            None,
+        );
+        let Ok(request) = request else {
+            return Answer::Failed(broken());
+        };
+        let response = self
+            .authorizer
+            .is_authorized(&request, &self.set, &subject.entities);
+        let failed: BTreeSet<String> = response
+            .diagnostics()
+            .errors()
+            .map(|error| match error {
+                cedar_policy::AuthorizationError::PolicyEvaluationError(error) => {
+                    error.policy_id().to_string()
+                }
+            })
+            .collect();
+        if !failed.is_empty() {
+            return Answer::Failed(policy_error(failed.into_iter().collect()));
+        }
+        let mut policies: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+        policies.sort_unstable();
+        match response.decision() {
+            Decision::Allow => Answer::Permitted(policies),
+            Decision::Deny => Answer::Denied(policies),
+        }
+    }
+
+    fn subject(&self, principal: &Principal) -> Option<Arc<Subject>> {
+        if let Some(subject) = self.subjects.get(principal) {
+            return Some(subject);
+        }
+        let subject = Arc::new(self.prepare(principal)?);
+        self.subjects.insert(principal.clone(), Arc::clone(&subject));
+        Some(subject)
+    }
+
+    fn prepare(&self, principal: &Principal) -> Option<Subject> {
+        let uid = match principal.kind {
+            PrincipalKind::Person => self.types.person(&principal.key()),
+            PrincipalKind::Agent => self.types.agent(&principal.key()),
+        };
+        let groups: HashSet<EntityUid> = principal
+            .groups
+            .iter()
+            .map(|group| {
+                if self.group_prefix {
+                    self.types.group(&format!("{}/{group}", principal.identity))
+                } else {
+                    self.types.group(group)
+                }
+            })
+            .collect();
+        let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+        let attributes = [
+            ("issuer".to_owned(), text(&principal.issuer)),
+            ("subject".to_owned(), text(&principal.subject)),
+        ];
+        let own = Entity::new(uid.clone(), attributes.into(), groups.clone()).ok()?;
+        let groups = groups.into_iter().map(Entity::with_uid);
+        let entities = self.tags.clone().add_entities(groups.chain([own]), None).ok()?;
+        // A principal that is not there would be in no group: its `forbid`s would be gone.
+        entities.get(&uid)?;
+        Some(Subject { uid, entities })
+    }
+
+    fn denial(
+        &self,
+        action: &EntityUid,
+        principal: &Principal,
+        resource: &EntityUid,
+        what: &str,
+        policies: Vec<String>,
+    ) -> Refusal {
+        let message = if policies.is_empty() {
+            format!("no policy permits: {what}")
+        } else {
+            format!("forbidden by policy {}: {what}", policies.join(", "))
+        };
+        let hint = self
+            .subject(principal)
+            .map(|subject| advice::hint(&self.set, &subject, action, resource, &policies));
+        let mut refusal = Refusal::new(Rule::PolicyDenied, Fault::Client, message);
+        refusal.policies = policies;
+        match hint {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
+    }
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy")
+            .field("policies", &self.len())
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the policies say to one question.
+enum Answer {
+    /// Yes, by these.
+    Permitted(Vec<String>),
+    /// No: forbidden by these, or permitted by none.
+    Denied(Vec<String>),
+    /// Nothing that counts.
+    Failed(Refusal),
+}
+
+fn tag_entities(types: &Types, tags: &[Tag]) -> Entities {
+    let mut names = BTreeSet::new();
+    for tag in tags {
+        names.extend(names::with_parents(tag.as_str()));
+    }
+    let entities = names.into_iter().map(|name| {
+        let parent = name.rsplit_once('.').map(|(parent, _)| types.tag(parent));
+        Entity::new_no_attrs(types.tag(name), parent.into_iter().collect())
+    });
+    Entities::from_entities(entities, None).expect("distinct names form a tree")
+}
+
+fn verbs(facts: &Facts) -> String {
+    let verbs: BTreeSet<&str> = facts.statements.iter().map(|s| s.verb.as_str()).collect();
+    if verbs.is_empty() {
+        return "an empty query".to_owned();
+    }
+    let verbs: Vec<&str> = verbs.into_iter().take(VERBS_SHOWN).collect();
+    verbs.join(", ")
+}
+
+/// How many commands a refusal names; a query may hold thousands.
+const VERBS_SHOWN: usize = 5;
+
+fn policy_error(policies: Vec<String>) -> Refusal {
+    let message = format!(
+        "a policy could not be evaluated, so nothing can be decided: {}",
+        policies.join(", ")
+    );
+    let mut refusal = Refusal::new(Rule::PolicyError, Fault::Operator, message)
+        .hint("ask the operator to correct the policy; tidegate explain shows the failure");
+    refusal.policies = policies;
+    refusal
+}
+
+fn broken() -> Refusal {
+    Refusal::new(
+        Rule::PolicyError,
+        Fault::Gateway,
+        "the policies could not be asked",
+    )
+    .hint("report this to the operator")
+}
