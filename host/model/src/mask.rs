@@ -143,12 +143,13 @@ impl Column {
     /// Callers keep a column below 4 GiB, so that `ends` fits 32 bits.
     pub fn push(&mut self, cell: Option<&[u8]>) {
         let index = self.ends.len();
+        // Once there are bits at all, every cell needs one.
+        if cell.is_none() || !self.nulls.is_empty() {
+            self.nulls.resize(self.nulls.len().max(index / 8 + 1), 0);
+        }
         match cell {
             Some(bytes) => self.data.extend_from_slice(bytes),
-            None => {
-                self.nulls.resize(self.nulls.len().max(index / 8 + 1), 0);
-                self.nulls[index / 8] |= 1 << (index % 8);
-            }
+            None => self.nulls[index / 8] |= 1 << (index % 8),
         }
         self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
     }
@@ -251,5 +252,15 @@ mod tests {
             assert_eq!(column.cell(index), *cell, "cell {index}");
         }
         assert_eq!(column.cell(10), None);
+    }
+
+    #[test]
+    fn a_column_with_a_null_has_a_bit_for_every_cell() {
+        let mut column = Column::default();
+        column.push(Some(b"a"));
+        assert!(column.nulls.is_empty());
+        column.push(None);
+        (0..30).for_each(|_| column.push(Some(b"a")));
+        assert_eq!(column.nulls, [2, 0, 0, 0]);
     }
 }
