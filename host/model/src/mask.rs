@@ -196,6 +196,16 @@ pub enum Change {
     AllNull,
 }
 
+/// The most rows of one batch. The plugin contract says so.
+pub const BATCH_ROWS_MAX: u32 = 8_192;
+
+/// The most bytes of cells in one batch of several rows, all columns together. The plugin
+/// contract says so.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The most bytes of cells in one row, which then comes alone. The plugin contract says so.
+pub const ROW_BYTES_MAX: usize = 16 << 20;
+
 /// Masks batches of cells for one result. Made per plan by the plugin host; called by the
 /// protocols for fields planned as [`Action::Call`] only.
 pub trait CellMasker {
