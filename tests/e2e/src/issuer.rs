@@ -49,6 +49,12 @@ impl Issuer {
         })
     }
 
+    /// Returns the id under which the key is published.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// Writes the public key as a JWKS file.
     ///
     /// # Errors

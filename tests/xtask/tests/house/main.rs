@@ -1,0 +1,5 @@
+//! The rules of the house that a machine can check.
+
+mod crates;
+mod files;
+mod readme;
