@@ -222,7 +222,8 @@ impl ResultMask {
                 let changed = match (&step.work, &mut answer) {
                     (Work::Native(native), _) => rewriter.apply(native, cell),
                     (Work::Call(index), Some(answer)) => {
-                        rewriter.settle(&self.calls[*index], cell, answer.verdict(*index, row))
+                        let shown = self.gathered[*index].cell(row);
+                        rewriter.settle(&self.calls[*index], cell, shown, answer.verdict(*index, row))
                     }
                     (Work::Call(_), None) => return Err(MaskError::NoMasker),
                 };

@@ -24,7 +24,7 @@ pub(super) struct Call {
 /// might have found something in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Codec {
-    /// A JSON text; the new value must be one too.
+    /// A JSON text; the new value must be one too, nested at most 127 deep.
     Json,
     /// The same behind a version byte.
     JsonbBinary,
@@ -72,20 +72,6 @@ impl Call {
         std::str::from_utf8(text).is_ok().then_some(text)
     }
 
-    /// Returns what becomes of a cell under the guest's verdict on it.
-    pub(super) fn settle<'a>(&self, cell: Option<&[u8]>, verdict: Verdict<'a>) -> Verdict<'a> {
-        let view = match cell.map(|cell| self.view(cell)) {
-            Some(None) => return Verdict::Null,
-            Some(view) => view,
-            None => None,
-        };
-        match verdict {
-            Verdict::Value(value) if view == Some(value) => Verdict::Keep,
-            Verdict::Null if cell.is_none() => Verdict::Keep,
-            verdict => verdict,
-        }
-    }
-
     /// Appends a changed value; false where the cell must become NULL, with nothing appended.
     pub(super) fn write(&self, value: &[u8], out: &mut Vec<u8>) -> bool {
         let holds = match self.codec {
@@ -101,6 +87,18 @@ impl Call {
             out.extend_from_slice(value);
         }
         holds
+    }
+}
+
+impl Verdict<'_> {
+    /// Returns what becomes of a cell that is NULL or not, and of which the guest saw `shown`.
+    pub(super) fn settle(self, null: bool, shown: Option<&[u8]>) -> Self {
+        match self {
+            _ if !null && shown.is_none() => Self::Null,
+            Self::Null if null => Self::Keep,
+            Self::Value(value) if shown == Some(value) => Self::Keep,
+            verdict => verdict,
+        }
     }
 }
 

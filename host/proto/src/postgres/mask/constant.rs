@@ -36,7 +36,7 @@ fn encode_scalar(value: &[u8], scalar: Scalar, format: Format) -> Option<Vec<u8>
             });
         }
         (Scalar::Date, Format::Binary) => {
-            let moment = Moment::parse(value).filter(|moment| moment.is_date())?;
+            let moment = Moment::parse(value).filter(|moment| moment.is(scalar))?;
             out.extend_from_slice(&i32::try_from(moment.day.number()).ok()?.to_be_bytes());
         }
         (Scalar::Float4 | Scalar::Float8, _) => {

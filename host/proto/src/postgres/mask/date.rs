@@ -3,8 +3,6 @@
 //! The calendar is the proleptic Gregorian one, as PostgreSQL's. Years count astronomically
 //! inside (0 is 1 BC). Day numbers count from 2000-01-01, PostgreSQL's own epoch.
 
-use std::io::Write as _;
-
 use model::mask::DatePart;
 
 use super::fields::Format;
@@ -16,6 +14,8 @@ const DAY_MIN: i64 = -2_451_545;
 const DAY_MAX: i64 = 2_145_031_948;
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
+/// The digits of the last year a `date` can hold.
+const YEAR_DIGITS_MAX: usize = 7;
 /// Days from 0000-03-01, the start of the 400-year cycle, to 2000-01-01.
 const EPOCH_DAYS: i64 = 730_425;
 const CYCLE_DAYS: i64 = 146_097;
@@ -80,14 +80,35 @@ impl Day {
 
     /// Appends year, month and day in the ISO style, without the era.
     fn write(self, out: &mut Vec<u8>) {
-        let year = if self.year > 0 { self.year } else { 1 - self.year };
-        // Writing to a Vec can't fail.
-        let _ = write!(out, "{year:04}-{:02}-{:02}", self.month, self.day);
+        let mut year = if self.year > 0 { self.year } else { 1 - self.year };
+        let mut digits = [b'0'; YEAR_DIGITS_MAX];
+        let mut count = 0;
+        while year > 0 || count < 4 {
+            count += 1;
+            digits[YEAR_DIGITS_MAX - count] += narrow(year % 10);
+            year /= 10;
+        }
+        out.extend_from_slice(&digits[YEAR_DIGITS_MAX - count..]);
+        for part in [self.month, self.day] {
+            out.extend_from_slice(&[b'-', b'0' + part / 10, b'0' + part % 10]);
+        }
+    }
+
+    /// Returns whether the calendar has this day.
+    fn exists(self) -> bool {
+        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let length = match self.month {
+            2 => 28 + u8::from(leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        (1..=length).contains(&self.day)
     }
 }
 
 fn narrow(value: i64) -> u8 {
-    u8::try_from(value).expect("months and days are below 32")
+    u8::try_from(value).expect("two digits at most")
 }
 
 /// A date or timestamp read from ISO text.
@@ -118,7 +139,7 @@ impl Moment {
             Some(text) => (text, true),
             None => (text, false),
         };
-        let (year, rest) = digits(text, 4, 7)?;
+        let (year, rest) = digits(text, 4, YEAR_DIGITS_MAX)?;
         let (month, rest) = digits(rest.strip_prefix(b"-")?, 2, 2)?;
         let (day, rest) = digits(rest.strip_prefix(b"-")?, 2, 2)?;
         let year = match (year, before_christ) {
@@ -126,14 +147,12 @@ impl Moment {
             (year, true) => 1 - year,
             (year, false) => year,
         };
-        let day = Day {
+        let day = Some(Day {
             year,
             month: narrow(month),
-            day: u8::try_from(day).ok()?,
-        };
-        if !(1..=12).contains(&day.month) || Day::of(day.number()) != day {
-            return None;
-        }
+            day: narrow(day),
+        })
+        .filter(|day| day.exists())?;
         let time = match rest.split_first() {
             None => None,
             Some((&separator @ (b' ' | b'T'), rest)) => Some(Time::parse(separator, rest)?),
@@ -142,15 +161,17 @@ impl Moment {
         Some(Self { day, time })
     }
 
-    /// Returns whether this is a date without a time.
-    pub(super) fn is_date(self) -> bool {
-        self.time.is_none()
-    }
-
-    /// Returns whether this has the form of a timestamp as PostgreSQL prints it.
-    pub(super) fn is_timestamp(self, with_zone: bool) -> bool {
-        self.time
-            .is_some_and(|time| time.separator == b' ' && !time.zulu && time.offset.is_some() == with_zone)
+    /// Returns whether PostgreSQL prints values of this type in this form; false for types that
+    /// are neither dates nor timestamps.
+    pub(super) fn is(self, scalar: Scalar) -> bool {
+        match (scalar, self.time) {
+            (Scalar::Date, None) => true,
+            (Scalar::Timestamp, Some(time)) => time.separator == b' ' && time.offset.is_none(),
+            (Scalar::TimestampTz, Some(time)) => {
+                time.separator == b' ' && time.offset.is_some() && !time.zulu
+            }
+            _ => false,
+        }
     }
 
     /// Cuts down and writes. A time with an offset is cut in UTC and written in UTC: the binary
@@ -158,7 +179,11 @@ impl Moment {
     fn write_cut(self, part: DatePart, out: &mut Vec<u8>) -> bool {
         let offset = self.time.and_then(|time| time.offset).unwrap_or(0);
         let seconds = self.time.map_or(0, |time| time.seconds) - offset;
-        let day = Day::of(self.day.number() + seconds.div_euclid(SECONDS_PER_DAY));
+        // Only an offset can carry a time into another day.
+        let day = match seconds.div_euclid(SECONDS_PER_DAY) {
+            0 => self.day,
+            days => Day::of(self.day.number() + days),
+        };
         let Some(first) = day.cut(part) else { return false };
         first.write(out);
         if let Some(time) = self.time {
@@ -245,7 +270,7 @@ pub(super) fn generalise(part: DatePart, kind: Kind, format: Format, cell: &[u8]
             cut_microseconds(part, cell, out).is_some()
         }
         (Kind::Scalar(scalar @ (Scalar::Date | Scalar::Timestamp | Scalar::TimestampTz)), Format::Text) => {
-            scalar.accepts(cell) && cut_text(part, cell, out)
+            Moment::parse(cell).is_some_and(|moment| moment.is(scalar) && moment.write_cut(part, out))
         }
         (Kind::Text, _) => cut_text(part, cell, out),
         (Kind::Blank, _) => cut_text(part, types::without_trailing_blanks(cell), out),

@@ -191,9 +191,17 @@ impl<'a> Rewriter<'a> {
         true
     }
 
-    /// Carries out a guest's verdict on a cell; returns whether it changed the cell.
-    pub(super) fn settle(&mut self, call: &Call, cell: Cell, verdict: Verdict<'_>) -> bool {
-        match call.settle(cell.value(self.frames), verdict) {
+    /// Carries out a guest's verdict on a cell of which it saw `shown`; returns whether that
+    /// changed the cell.
+    #[inline]
+    pub(super) fn settle(
+        &mut self,
+        call: &Call,
+        cell: Cell,
+        shown: Option<&[u8]>,
+        verdict: Verdict<'_>,
+    ) -> bool {
+        match verdict.settle(cell.null, shown) {
             Verdict::Keep => return false,
             Verdict::Null => self.null(cell),
             Verdict::Value(value) => self.replace(cell, |_, out| call.write(value, out)),

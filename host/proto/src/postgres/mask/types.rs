@@ -88,15 +88,15 @@ impl Scalar {
     pub(super) fn accepts(self, cell: &[u8]) -> bool {
         match self {
             Self::Bool => matches!(cell, b"t" | b"f"),
-            Self::Date => Moment::parse(cell).is_some_and(|moment| moment.is_date()),
+            Self::Date | Self::Timestamp | Self::TimestampTz => {
+                Moment::parse(cell).is_some_and(|moment| moment.is(self))
+            }
             Self::Float4 => number::parse_float(cell).is_some_and(number::fits_float4),
             Self::Float8 => number::parse_float(cell).is_some(),
             Self::Int2 | Self::Int4 | Self::Int8 => {
                 number::parse_integer(cell).is_some_and(|value| self.holds(value.into()))
             }
             Self::Numeric => number::is_numeric(cell),
-            Self::Timestamp => Moment::parse(cell).is_some_and(|moment| moment.is_timestamp(false)),
-            Self::TimestampTz => Moment::parse(cell).is_some_and(|moment| moment.is_timestamp(true)),
             Self::Uuid => parse_uuid(cell).is_some(),
         }
     }

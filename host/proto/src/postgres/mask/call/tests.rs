@@ -16,7 +16,7 @@ fn call(type_oid: u32, format: Format) -> Call {
 /// What reaches the client when a guest turns `cell` into `value`.
 fn outcome(type_oid: u32, format: Format, cell: &[u8], value: &[u8]) -> Option<Vec<u8>> {
     let call = call(type_oid, format);
-    match call.settle(Some(cell), Verdict::Value(value)) {
+    match Verdict::Value(value).settle(false, call.view(cell)) {
         Verdict::Keep => Some(cell.to_vec()),
         Verdict::Null => None,
         Verdict::Value(value) => {
@@ -114,17 +114,16 @@ fn a_cell_that_can_not_be_shown_becomes_null_whatever_the_guest_says() {
             Verdict::Value(b"x"),
             Verdict::Value(cell),
         ] {
-            assert_eq!(call.settle(Some(cell), verdict), Verdict::Null, "type {oid}");
+            assert_eq!(verdict.settle(false, None), Verdict::Null, "type {oid}");
         }
     }
 }
 
 #[test]
 fn a_null_stays_null_until_the_guest_gives_it_a_value() {
-    let call = call(25, Format::Text);
-    assert_eq!(call.settle(None, Verdict::Keep), Verdict::Keep);
-    assert_eq!(call.settle(None, Verdict::Null), Verdict::Keep);
-    assert_eq!(call.settle(None, Verdict::Value(b"")), Verdict::Value(b""));
+    assert_eq!(Verdict::Keep.settle(true, None), Verdict::Keep);
+    assert_eq!(Verdict::Null.settle(true, None), Verdict::Keep);
+    assert_eq!(Verdict::Value(b"").settle(true, None), Verdict::Value(b""));
 }
 
 fn column(cells: &[Option<&[u8]>]) -> Column {

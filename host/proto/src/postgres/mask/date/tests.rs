@@ -77,6 +77,9 @@ fn what_is_no_iso_date_becomes_null() {
         (DATE, "Fri 17 May 2024"),
         (DATE, "2024-02-30"),
         (DATE, "2023-02-29"),
+        (DATE, "1900-02-29"),
+        (DATE, "0002-02-29 BC"),
+        (DATE, "2024-04-31"),
         (DATE, "2024-13-01"),
         (DATE, "2024-00-01"),
         (DATE, "2024-01-00"),
@@ -165,6 +168,7 @@ proptest! {
     #[test]
     fn days_and_numbers_go_both_ways(number in DAY_MIN..=DAY_MAX) {
         prop_assert_eq!(Day::of(number).number(), number);
+        prop_assert!(Day::of(number).exists());
         let (day, next) = (Day::of(number), Day::of(number + 1));
         prop_assert!(next.day == day.day + 1 && next.month == day.month || next.day == 1);
     }
