@@ -1,0 +1,199 @@
+//! Reads a component before anything of it is compiled: is it one, what does it want, what does
+//! it offer.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use wasmparser::{Parser, Payload};
+
+use crate::config::Kind;
+use crate::host;
+
+/// The largest component. Python guests have 18 MB, the largest JavaScript ones 15.
+pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+
+/// Why a file can't be a plugin of its kind.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// The file can't be read.
+    #[error("can't read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is too large.
+    #[error("{path} is larger than 64 MiB")]
+    TooLarge {
+        /// The file.
+        path: String,
+    },
+    /// The file is not the one that was pinned.
+    #[error("{path} has SHA-256 {found}, but {pinned} is pinned")]
+    Digest {
+        /// The file.
+        path: String,
+        /// The file's digest.
+        found: String,
+        /// The configured digest.
+        pinned: String,
+    },
+    /// The file holds compiled code.
+    #[error("{path} is compiled code; give the component itself")]
+    Precompiled {
+        /// The file.
+        path: String,
+    },
+    /// The file holds a core module.
+    #[error("{path} is a core WebAssembly module; build for wasm32-wasip2 to get a component")]
+    Module {
+        /// The file.
+        path: String,
+    },
+    /// The file holds something else.
+    #[error("{path} is not a WebAssembly component")]
+    NotAComponent {
+        /// The file.
+        path: String,
+    },
+    /// The component wants what its kind may not have.
+    #[error("{kind} \"{plugin}\" imports {import}, which {kind}s may not have")]
+    Import {
+        /// The kind.
+        kind: Kind,
+        /// The configured name.
+        plugin: String,
+        /// The import, as the component names it.
+        import: String,
+    },
+    /// The component lacks what its kind must have.
+    #[error("{kind} \"{plugin}\" does not export {export}")]
+    Export {
+        /// The kind.
+        kind: Kind,
+        /// The configured name.
+        plugin: String,
+        /// The missing export.
+        export: &'static str,
+    },
+}
+
+/// A component's bytes and their digest.
+pub(crate) struct Binary {
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) digest: [u8; 32],
+}
+
+/// Reads a file and holds it against its pin before anything looks into it.
+pub(crate) fn read(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Binary, ComponentError> {
+    let name = || path.display().to_string();
+    let unreadable = |source| ComponentError::Read { path: name(), source };
+    let mut wasm = Vec::new();
+    let mut file = File::open(path)
+        .map_err(unreadable)?
+        .take(COMPONENT_BYTES_MAX + 1);
+    file.read_to_end(&mut wasm).map_err(unreadable)?;
+    if wasm.len() as u64 > COMPONENT_BYTES_MAX {
+        return Err(ComponentError::TooLarge { path: name() });
+    }
+    let digest: [u8; 32] = Sha256::digest(&wasm).into();
+    if let Some(pinned) = pinned.filter(|pinned| **pinned != digest) {
+        return Err(ComponentError::Digest {
+            path: name(),
+            found: hex::encode(digest),
+            pinned: hex::encode(pinned),
+        });
+    }
+    if wasmtime::Engine::detect_precompiled(&wasm).is_some() {
+        return Err(ComponentError::Precompiled { path: name() });
+    }
+    if Parser::is_core_wasm(&wasm) {
+        return Err(ComponentError::Module { path: name() });
+    }
+    if !Parser::is_component(&wasm) {
+        return Err(ComponentError::NotAComponent { path: name() });
+    }
+    Ok(Binary { wasm, digest })
+}
+
+/// Holds what a component imports and exports against its kind's world.
+pub(crate) fn check(plugin: &str, kind: Kind, wasm: &[u8], path: &Path) -> Result<(), ComponentError> {
+    let outline = outline(wasm).map_err(|_| ComponentError::NotAComponent {
+        path: path.display().to_string(),
+    })?;
+    let refused = outline
+        .imports
+        .into_iter()
+        .find(|import| !host::may_import(kind, bare(import)));
+    if let Some(import) = refused {
+        return Err(ComponentError::Import {
+            kind,
+            plugin: plugin.to_owned(),
+            import,
+        });
+    }
+    let offered = |export: &&str| {
+        outline
+            .exports
+            .iter()
+            .any(|offered| bare(offered) == bare(export))
+    };
+    match exports(kind).iter().find(|export| !offered(export)) {
+        Some(export) => Err(ComponentError::Export {
+            kind,
+            plugin: plugin.to_owned(),
+            export,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Returns what a component of this kind must export.
+const fn exports(kind: Kind) -> [&'static str; 2] {
+    let own = match kind {
+        Kind::Approver => "tidegate:approver/approver@0.1.0",
+        Kind::Classifier => "tidegate:classifier/classifier@0.1.0",
+        Kind::Exporter => "tidegate:exporter/exporter@0.1.0",
+        Kind::Masker => "tidegate:masker/masker@0.1.0",
+    };
+    ["tidegate:base/plugin@0.1.0", own]
+}
+
+/// Returns an interface's name without its version.
+fn bare(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(bare, _)| bare)
+}
+
+/// What a component imports and exports itself, not what the parts it is made of do.
+#[derive(Debug, Default)]
+struct Outline {
+    imports: BTreeSet<String>,
+    exports: BTreeSet<String>,
+}
+
+fn outline(wasm: &[u8]) -> wasmparser::Result<Outline> {
+    let mut outline = Outline::default();
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    outline.imports.insert(import?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    outline.exports.insert(export?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(outline)
+}

@@ -1,0 +1,188 @@
+//! What an operator says of a plugin: where it is, what it may use, what it may reach.
+//!
+//! Parsed from the configuration file elsewhere; this crate only knows the checked form.
+//! Secrets live here for as long as the plugin does and are never printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::PluginName;
+use zeroize::Zeroizing;
+
+use crate::egress::AddressRange;
+
+/// Which of the four worlds a component is loaded into.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// Carries questions to humans.
+    Approver,
+    /// Judges risk.
+    Classifier,
+    /// Delivers evidence.
+    Exporter,
+    /// Hides data.
+    Masker,
+}
+
+impl Kind {
+    /// Returns the word used in the configuration and as a metric label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Approver => "approver",
+            Self::Classifier => "classifier",
+            Self::Exporter => "exporter",
+            Self::Masker => "masker",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// One configured plugin.
+#[derive(Clone, Debug)]
+pub struct PluginConfig {
+    /// The name the rest of the configuration uses.
+    pub name: PluginName,
+    /// Into which world it is loaded.
+    pub kind: Kind,
+    /// The component's file.
+    pub source: PathBuf,
+    /// What the file's SHA-256 must be. `None`: not pinned.
+    pub sha256: Option<[u8; 32]>,
+    /// Handed to the plugin as JSON; `null` becomes `{}`.
+    pub config: serde_json::Value,
+    /// How much it may use.
+    pub limits: Limits,
+    /// What a masker's fault does. Means nothing for the other kinds.
+    pub on_failure: OnFailure,
+    /// What it may reach.
+    pub grants: Grants,
+}
+
+impl PluginConfig {
+    /// Makes the configuration that an operator gets who writes nothing but name, kind and file.
+    #[must_use]
+    pub fn new(name: PluginName, kind: Kind, source: PathBuf) -> Self {
+        Self {
+            name,
+            kind,
+            source,
+            sha256: None,
+            config: serde_json::Value::Null,
+            limits: Limits::for_kind(kind),
+            on_failure: OnFailure::default(),
+            grants: Grants::default(),
+        }
+    }
+}
+
+/// How much a plugin may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Linear memory of one instance, all its memories together, in bytes. From 1 MiB to
+    /// [`MEMORY_BYTES_MAX`].
+    pub memory_bytes: usize,
+    /// The time of one call of the kind's main function. From 1 ms to [`DEADLINE_MAX`].
+    pub deadline: Duration,
+    /// How many instances may live at once; calls beyond wait within their deadline. From 1 to
+    /// [`INSTANCES_MAX`].
+    pub instances: usize,
+    /// After about so many calls an instance is replaced.
+    pub invocations: u64,
+}
+
+impl Limits {
+    /// Returns the limits of a plugin for which the operator set none.
+    #[must_use]
+    pub const fn for_kind(kind: Kind) -> Self {
+        let deadline = match kind {
+            Kind::Approver => Duration::from_secs(15),
+            Kind::Classifier => Duration::from_millis(10),
+            Kind::Exporter => Duration::from_secs(60),
+            Kind::Masker => Duration::from_millis(20),
+        };
+        Self {
+            memory_bytes: 64 << 20,
+            deadline,
+            instances: 16,
+            invocations: 10_000,
+        }
+    }
+}
+
+/// The most memory an operator may give one instance. Four times what a Python guest needs at
+/// rest; the io engine's slots are this large.
+pub const MEMORY_BYTES_MAX: usize = 256 << 20;
+
+/// The longest deadline an operator may set. An exporter that needs longer holds up its log.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(300);
+
+/// The most instances of one plugin: a quarter of an engine's slots, so that no single plugin
+/// can keep the others out.
+pub const INSTANCES_MAX: usize = 64;
+
+/// What happens to a result when its masker fails. There is no `open`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnFailure {
+    /// The result ends with an error.
+    #[default]
+    Close,
+    /// The columns the plugin would have masked become NULL.
+    Redact,
+}
+
+/// What a plugin may reach. Nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    /// Origins it may send HTTP requests to: `https://host:port`, or `http://` for loopback.
+    pub egress: Vec<String>,
+    /// Special address ranges that a granted host's name may resolve to. An origin that is
+    /// written as an address grants itself.
+    pub allow_private: Vec<AddressRange>,
+    /// A PEM file of certificate authorities trusted beside the system's own.
+    pub ca_file: Option<PathBuf>,
+    /// Secrets by the name the plugin's configuration uses.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Bytes of key-value storage. `None`: not granted.
+    pub kv_bytes: Option<usize>,
+    /// Whether a masker's or classifier's log messages are written with their content.
+    pub log: bool,
+}
+
+/// A secret's value and how it may be used.
+#[derive(Clone)]
+pub struct Secret {
+    value: Zeroizing<Vec<u8>>,
+    /// Whether the plugin may see the value itself.
+    pub reveal: bool,
+}
+
+impl Secret {
+    /// Takes a secret that the plugin may use without seeing it.
+    #[must_use]
+    pub fn new(value: impl Into<Vec<u8>>) -> Self {
+        Self {
+            value: Zeroizing::new(value.into()),
+            reveal: false,
+        }
+    }
+
+    /// Returns the value. Callers neither log nor keep it.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.value
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
