@@ -61,7 +61,7 @@ pub struct Config {
     pub tags: Vec<TagConfig>,
     /// The components to load.
     pub plugins: Vec<PluginConfig>,
-    /// The policy files, wild cards resolved, sorted; at least one.
+    /// The policy files, wild cards resolved, sorted; none refuses everything.
     pub policy_files: Vec<PathBuf>,
     /// What is written to the journal.
     pub journal: JournalConfig,

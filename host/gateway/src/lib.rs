@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod identity;
 pub mod policy;
 pub mod secret;

@@ -1,0 +1,200 @@
+//! Tells who a token speaks for. The only door: whatever [`Identity::verify`] has not
+//! returned is nobody.
+//!
+//! Keys come from the configured providers alone, never from a token. Every reason for a
+//! refusal has its own line in the log, and one bland sentence for the client.
+
+mod claims;
+mod error;
+mod fetch;
+mod json;
+mod keys;
+mod provider;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use model::Principal;
+use serde_json::{Map, Value};
+
+use crate::config::IdentityConfig;
+pub use error::{FOR_CLIENT, KeysError, TokenError};
+use provider::Provider;
+
+/// The longest token that is looked at, in bytes. Providers that put hundreds of groups into
+/// one stay below it.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// Who a token speaks for, and until when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verified {
+    /// Who acts.
+    pub principal: Principal,
+    /// When the token ends, in seconds of Unix time.
+    pub expires: u64,
+}
+
+/// The configured identity providers and their keys.
+#[derive(Debug)]
+pub struct Identity {
+    providers: Vec<Provider>,
+}
+
+impl Identity {
+    /// Prepares the providers; fetches nothing yet.
+    ///
+    /// # Errors
+    /// A provider's certificate authorities cannot be read.
+    pub fn new(configs: &[IdentityConfig]) -> Result<Self, KeysError> {
+        let providers = configs.iter().map(Provider::new);
+        Ok(Self {
+            providers: providers.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Fetches the keys of every provider and returns those that have none, with the reason.
+    /// Serving can begin regardless: tokens of such a provider are refused until it has.
+    pub async fn warm(&self, now: u64) -> Vec<(String, KeysError)> {
+        let mut failed = Vec::new();
+        for provider in &self.providers {
+            if let Err(error) = provider.warm(now).await {
+                failed.push((provider.config.name.clone(), error));
+            }
+        }
+        failed
+    }
+
+    /// Returns who `token` speaks for at `now`, in seconds of Unix time.
+    ///
+    /// Waits only where keys must be fetched: the first time, when they have aged, or for a
+    /// key not seen before, and then no longer than a fetch may take.
+    ///
+    /// # Errors
+    /// Everything that is wrong with a token, the first thing found.
+    pub async fn verify(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+        let parts = Parts::read(token)?;
+        let provider = self.provider_of(&parts.claims)?;
+        let config = &provider.config;
+        parts.header.check_type(config.strict_typ)?;
+        if !config.algorithms.contains(&parts.header.algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed(parts.header.algorithm));
+        }
+        let key = provider.key(&parts.header, now).await?;
+        let genuine = jsonwebtoken::crypto::verify(
+            parts.signature,
+            parts.signed.as_bytes(),
+            &key.key,
+            parts.header.algorithm,
+        );
+        // An error here is a key or signature of the wrong shape: no better than a wrong one.
+        if !genuine.unwrap_or(false) {
+            return Err(TokenError::BadSignature);
+        }
+        claims::check(&parts.claims, config, now)
+    }
+
+    /// Finds the provider by the token's word for it; the signature must then bear it out.
+    fn provider_of(&self, claims: &Map<String, Value>) -> Result<&Provider, TokenError> {
+        let issuer = match claims.get("iss") {
+            Some(Value::String(issuer)) => issuer,
+            Some(_) => return Err(TokenError::WrongClaim("iss")),
+            None => return Err(TokenError::MissingClaim("iss")),
+        };
+        let found = self.providers.iter().find(|p| p.config.issuer == *issuer);
+        found.ok_or_else(|| TokenError::UnknownIssuer(error::shown(issuer)))
+    }
+}
+
+/// A token taken apart, nothing of it verified yet.
+struct Parts<'t> {
+    header: Header,
+    claims: Map<String, Value>,
+    /// What the signature covers.
+    signed: &'t str,
+    signature: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    fn read(token: &'t str) -> Result<Self, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::TooLong(token.len()));
+        }
+        let (signed, signature) = token
+            .rsplit_once('.')
+            .ok_or(TokenError::Malformed("no three parts"))?;
+        let (header, claims) = signed
+            .split_once('.')
+            .filter(|(_, claims)| !claims.contains('.'))
+            .ok_or(TokenError::Malformed("no three parts"))?;
+        let header = Header::read(&part(header)?)?;
+        let claims = part(claims)?;
+        Ok(Self {
+            header,
+            claims,
+            signed,
+            signature,
+        })
+    }
+}
+
+fn part(encoded: &str) -> Result<Map<String, Value>, TokenError> {
+    let bytes = URL_SAFE_NO_PAD
+        .decode(encoded)
+        .map_err(|_| TokenError::Malformed("not base64url"))?;
+    json::object(&bytes).map_err(|error| match error {
+        json::NotAnObject::Duplicate => TokenError::DuplicateMember,
+        json::NotAnObject::Malformed => TokenError::Malformed("not a JSON object"),
+    })
+}
+
+/// What counts of a token's header. Keys and addresses of keys in it are never looked at.
+struct Header {
+    algorithm: Algorithm,
+    typ: Option<String>,
+    kid: Option<String>,
+}
+
+impl Header {
+    fn read(members: &Map<String, Value>) -> Result<Self, TokenError> {
+        // We know no extension, so whatever is critical is not understood (RFC 7515, 4.1.11).
+        if members.contains_key("crit") {
+            return Err(TokenError::Critical);
+        }
+        let text = |name: &'static str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(TokenError::Malformed("a header member is not a text")),
+        };
+        let name = text("alg")?.ok_or(TokenError::Malformed("no alg"))?;
+        if name.eq_ignore_ascii_case("none") {
+            return Err(TokenError::Unsigned);
+        }
+        if name.to_ascii_uppercase().starts_with("HS") {
+            return Err(TokenError::Symmetric);
+        }
+        Ok(Self {
+            algorithm: name
+                .parse()
+                .map_err(|_| TokenError::UnknownAlgorithm(error::shown(&name)))?,
+            typ: text("typ")?,
+            kid: text("kid")?,
+        })
+    }
+
+    /// Refuses tokens made for something else, as their `typ` says (RFC 8725, 3.11).
+    fn check_type(&self, strict: bool) -> Result<(), TokenError> {
+        let typ = self.typ.as_deref().map(|typ| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/")
+                .map_or(typ.clone(), str::to_owned)
+        });
+        match typ.as_deref() {
+            Some("at+jwt") => Ok(()),
+            None | Some("jwt") if !strict => Ok(()),
+            None => Err(TokenError::WrongType("no typ".to_owned())),
+            Some(other) => Err(TokenError::WrongType(error::shown(other))),
+        }
+    }
+}

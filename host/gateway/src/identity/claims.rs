@@ -1,0 +1,188 @@
+//! Reads the claims of a token whose signature is right: for whom, from when, until when, who.
+
+use model::{Actor, Principal, PrincipalKind};
+use serde_json::{Map, Value};
+
+use super::Verified;
+use super::error::{TokenError, shown};
+use crate::config::{IdentityConfig, KindRule};
+
+/// How many links of delegation are kept; real chains have one or two.
+const DELEGATION_MAX: usize = 8;
+
+/// How many groups a token may carry; each becomes an entity of every decision.
+const GROUPS_MAX: usize = 1_000;
+
+/// The longest subject, group or client, in bytes (OIDC Core, 2: 255 ASCII characters).
+const NAME_BYTES_MAX: usize = 255;
+
+/// Claims that only ID tokens and logout tokens carry.
+const FOREIGN: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
+
+type Claims = Map<String, Value>;
+
+/// Checks all claims at `now`, in seconds of Unix time, and returns who the token speaks for.
+pub(super) fn check(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<Verified, TokenError> {
+    // Byte for byte: the one by which the provider was found.
+    if claims.get("iss").and_then(Value::as_str) != Some(&config.issuer) {
+        return Err(TokenError::WrongClaim("iss"));
+    }
+    let expires = times(claims, config, now)?;
+    audience(claims, config)?;
+    if let Some(claim) = FOREIGN.into_iter().find(|claim| claims.contains_key(*claim)) {
+        return Err(TokenError::NotAnAccessToken(claim));
+    }
+    if claims.contains_key("cnf") {
+        return Err(TokenError::Bound);
+    }
+    let subject = name(claims, "sub")?.ok_or(TokenError::MissingClaim("sub"))?;
+    let client = client(claims, config)?;
+    let delegation = delegation(claims)?;
+    let kind = kind(claims, config, &delegation);
+    Ok(Verified {
+        principal: Principal {
+            identity: config.name.clone(),
+            issuer: config.issuer.clone(),
+            subject,
+            groups: groups(claims, config)?,
+            kind,
+            delegation,
+            client,
+            token_id: name(claims, "jti")?,
+        },
+        expires,
+    })
+}
+
+fn times(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<u64, TokenError> {
+    let leeway = config.leeway.as_secs();
+    let expires = seconds(claims, "exp")?.ok_or(TokenError::MissingClaim("exp"))?;
+    if expires.saturating_add(leeway) <= now {
+        return Err(TokenError::Expired(now - expires));
+    }
+    if let Some(begins) = seconds(claims, "nbf")?.filter(|begins| *begins > now.saturating_add(leeway)) {
+        return Err(TokenError::NotYetValid(begins - now));
+    }
+    let issued = seconds(claims, "iat")?;
+    if let Some(issued) = issued.filter(|issued| *issued > now.saturating_add(leeway)) {
+        return Err(TokenError::IssuedInFuture(issued - now));
+    }
+    // Where it does not say when it was issued, what is left of its life must do.
+    let lifetime = expires.saturating_sub(issued.unwrap_or(now));
+    if lifetime > config.max_lifetime.as_secs().saturating_add(leeway) {
+        return Err(TokenError::LivesTooLong);
+    }
+    Ok(expires)
+}
+
+/// Reads a time: a number, possibly with a fraction (RFC 7519, 2), which is cut off.
+fn seconds(claims: &Claims, claim: &'static str) -> Result<Option<u64>, TokenError> {
+    let Some(value) = claims.get(claim) else {
+        return Ok(None);
+    };
+    if let Some(whole) = value.as_u64() {
+        return Ok(Some(whole));
+    }
+    let number = value
+        .as_f64()
+        .filter(|number| (0.0..9_007_199_254_740_992.0).contains(number))
+        .ok_or(TokenError::WrongClaim(claim))?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was just checked, and the fraction is to go"
+    )]
+    Ok(Some(number as u64))
+}
+
+fn audience(claims: &Claims, config: &IdentityConfig) -> Result<(), TokenError> {
+    let ours = |audience: &str| config.audiences.iter().any(|known| known == audience);
+    let meant = match claims.get("aud") {
+        None => return Err(TokenError::MissingClaim("aud")),
+        Some(Value::String(audience)) => ours(audience),
+        Some(Value::Array(audiences)) => {
+            let mut meant = false;
+            for audience in audiences {
+                meant |= ours(audience.as_str().ok_or(TokenError::WrongClaim("aud"))?);
+            }
+            meant
+        }
+        Some(_) => return Err(TokenError::WrongClaim("aud")),
+    };
+    meant.then_some(()).ok_or(TokenError::WrongAudience)
+}
+
+fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, TokenError> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(Value::String(name)) if is_name(name) => Ok(Some(name.clone())),
+        Some(_) => Err(TokenError::WrongClaim(claim)),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control)
+}
+
+fn client(claims: &Claims, config: &IdentityConfig) -> Result<Option<String>, TokenError> {
+    let (party, client) = (name(claims, "azp")?, name(claims, "client_id")?);
+    if let Some(allowed) = &config.clients {
+        let named: Vec<&String> = party.iter().chain(&client).collect();
+        if named.is_empty() {
+            return Err(TokenError::MissingClaim("azp"));
+        }
+        if let Some(stranger) = named.into_iter().find(|name| !allowed.contains(name)) {
+            return Err(TokenError::ClientNotAllowed(shown(stranger)));
+        }
+    }
+    Ok(party.or(client))
+}
+
+fn groups(claims: &Claims, config: &IdentityConfig) -> Result<Vec<String>, TokenError> {
+    let wrong = TokenError::WrongClaim("groups");
+    let mut groups = match claims.get(&config.groups_claim) {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(groups)) if groups.len() <= GROUPS_MAX => groups
+            .iter()
+            .map(|group| group.as_str().filter(|group| is_name(group)).map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
+            .ok_or(wrong)?,
+        Some(_) => return Err(wrong),
+    };
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(groups)
+}
+
+/// Reads the chain of `act` claims (RFC 8693, 4.1): the outermost is the current actor.
+fn delegation(claims: &Claims) -> Result<Vec<Actor>, TokenError> {
+    let mut chain = Vec::new();
+    let mut next = claims.get("act");
+    while let Some(act) = next {
+        if chain.len() == DELEGATION_MAX {
+            return Err(TokenError::DelegationTooLong);
+        }
+        let act = act.as_object().ok_or(TokenError::WrongClaim("act"))?;
+        let member = |claim| name(act, claim).map_err(|_| TokenError::WrongClaim("act"));
+        chain.push(Actor {
+            issuer: member("iss")?,
+            subject: member("sub")?.ok_or(TokenError::WrongClaim("act"))?,
+        });
+        next = act.get("act");
+    }
+    Ok(chain)
+}
+
+fn kind(claims: &Claims, config: &IdentityConfig, delegation: &[Actor]) -> PrincipalKind {
+    let person = match &config.kind {
+        KindRule::Agent => false,
+        KindRule::Person => true,
+        KindRule::ByClaim { claim, equals } => claims.get(claim).and_then(Value::as_str) == Some(equals),
+    };
+    // Who acts for a person is not that person: it must never approve.
+    if person && delegation.is_empty() {
+        PrincipalKind::Person
+    } else {
+        PrincipalKind::Agent
+    }
+}

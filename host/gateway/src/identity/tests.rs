@@ -1,0 +1,3 @@
+mod provider;
+mod signer;
+mod tokens;
