@@ -1,0 +1,12 @@
+//! Fails in order.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::classifier::{Assessment, Request};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn classify(&self, _: &Request) -> Result<Assessment, Error> {
+        Err(Error::internal("cannot"))
+    }
+}

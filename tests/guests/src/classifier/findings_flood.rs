@@ -1,0 +1,13 @@
+//! Finds a hundred thousand things.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::classifier::{Assessment, Finding, Request};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn classify(&self, _: &Request) -> Result<Assessment, Error> {
+        let finding = Finding { id: "a".to_owned(), score: 1, message: "b".to_owned() };
+        Ok(Assessment { score: 1, labels: Vec::new(), findings: vec![finding; 100_000] })
+    }
+}

@@ -1,0 +1,12 @@
+//! Acknowledges an entry that was not offered.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::exporter::{Ack, Batch};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn deliver(&self, batch: &Batch) -> Result<Ack, Error> {
+        Ok(Ack::through(batch.last_seq() + 1))
+    }
+}

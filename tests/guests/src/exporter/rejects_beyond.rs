@@ -1,0 +1,12 @@
+//! Rejects an entry beyond those it acknowledges.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::exporter::{Ack, Batch};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn deliver(&self, batch: &Batch) -> Result<Ack, Error> {
+        Ok(Ack::through(batch.last_seq()).but(batch.last_seq() + 1, "no"))
+    }
+}

@@ -1,0 +1,12 @@
+//! Honest: takes everything.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::exporter::{Ack, Batch};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn deliver(&self, batch: &Batch) -> Result<Ack, Error> {
+        Ok(Ack::through(batch.last_seq()))
+    }
+}

@@ -1,0 +1,14 @@
+//! Gives cells that overlap: the second ends before the first.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::masker::{Change, Column};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn mask(&self, rows: u32, columns: &[Column]) -> Result<Vec<Change>, Error> {
+        let mut column = super::cells(rows);
+        column.ends.reverse();
+        Ok(vec![Change::Dense(column); columns.len()])
+    }
+}

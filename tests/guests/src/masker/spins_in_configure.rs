@@ -1,0 +1,11 @@
+//! Never ends taking its configuration.
+
+use tidegate_sdk::Issue;
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn configure(&self) -> Result<(), Vec<Issue>> {
+        super::spin()
+    }
+}

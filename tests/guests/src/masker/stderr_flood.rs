@@ -1,0 +1,14 @@
+//! Writes to its standard error without end.
+
+use tidegate_sdk::Error;
+use tidegate_sdk::masker::{Change, Column};
+
+pub(super) struct It;
+
+impl super::Behaviour for It {
+    fn mask(&self, _: u32, _: &[Column]) -> Result<Vec<Change>, Error> {
+        loop {
+            eprintln!("{}", "x".repeat(4096));
+        }
+    }
+}
