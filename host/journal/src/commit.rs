@@ -18,7 +18,7 @@ use model::event::Event;
 use tokio::sync::watch;
 
 use crate::block::{ENTRY_BYTES_MAX, FRAME_HEADER_BYTES, HEADER_BYTES};
-use crate::segment::{LAST_WORDS_BYTES, Wal};
+use crate::segment::{LAST_WORDS_BYTES, Wal, WriteError};
 
 pub use wait::Durable;
 pub(crate) use writer::run as run_writer;
@@ -295,7 +295,12 @@ impl Core {
                 }
                 Ok(())
             }
-            Err(error) => {
+            Err(WriteError::NoSegment(error)) => {
+                let dead = unwritable("its log could not be continued", &error);
+                put_on_record(&mut wal, &dead);
+                Err(dead)
+            }
+            Err(WriteError::Failed(error)) => {
                 wal.end();
                 Err(unwritable("its log could not be written", &error))
             }
@@ -346,20 +351,8 @@ impl Core {
             self.die(&mut state, dead.clone(), &mut woken);
         }
         woken.into_iter().for_each(Waker::wake);
-        let mut entry = Vec::new();
-        Event::Failed {
-            fault: Fault::Operator,
-            what: "journal",
-            reason: &dead.reason,
-        }
-        .encode(unix_us(), &mut entry);
         let mut wal = self.wal.lock().unwrap_or_else(PoisonError::into_inner);
-        if entry.len() + HEADER_BYTES + FRAME_HEADER_BYTES <= LAST_WORDS_BYTES as usize
-            && let Err(error) = wal.write_last(&entry)
-        {
-            tracing::error!(%error, "the journal's end could not be put on record");
-        }
-        wal.end();
+        put_on_record(&mut wal, &dead);
     }
 
     /// Stops taking entries in; the writer thread commits what is pending, then ends.
@@ -419,6 +412,23 @@ impl Drop for UnderWay<'_> {
         self.0
             .committed(Err(Unwritable { reason }), vec![0; HEADER_BYTES]);
     }
+}
+
+/// Writes the reason for the end as the last entry, if that is still possible.
+fn put_on_record(wal: &mut Wal, dead: &Unwritable) {
+    let mut entry = Vec::new();
+    Event::Failed {
+        fault: Fault::Operator,
+        what: "journal",
+        reason: &dead.reason,
+    }
+    .encode(unix_us(), &mut entry);
+    if entry.len() + HEADER_BYTES + FRAME_HEADER_BYTES <= LAST_WORDS_BYTES
+        && let Err(error) = wal.write_last(&entry)
+    {
+        tracing::error!(%error, "the journal's end could not be put on record");
+    }
+    wal.end();
 }
 
 pub(crate) fn closed() -> Unwritable {

@@ -39,6 +39,7 @@ mod open;
 mod pending;
 mod publish;
 mod read;
+pub mod recording;
 mod segment;
 mod tree;
 mod verify;

@@ -102,16 +102,19 @@ impl Wal {
     }
 
     /// Seals and writes one block and makes it durable. Returns whether a new segment was begun.
-    pub(crate) fn write(&mut self, block: &mut [u8], first: u64, count: u32) -> io::Result<bool> {
+    pub(crate) fn write(&mut self, block: &mut [u8], first: u64, count: u32) -> Result<bool, WriteError> {
         if self.ended || first != self.next {
-            return Err(io::Error::other("the log has ended"));
+            return Err(WriteError::Failed(io::Error::other("the log has ended")));
         }
-        let room = self.capacity.saturating_sub(LAST_WORDS_BYTES);
+        let room = self.capacity.saturating_sub(LAST_WORDS_BYTES as u64);
         let rotated = self.offset > 0 && self.offset + block.len() as u64 > room;
         if rotated {
-            self.rotate()?;
+            let out = self.next_output().map_err(WriteError::NoSegment)?;
+            self.out = out;
+            self.offset = 0;
+            sync_dir(&self.layout.wal()).map_err(WriteError::Failed)?;
         }
-        self.put(block, first, count)?;
+        self.put(block, first, count).map_err(WriteError::Failed)?;
         Ok(rotated)
     }
 
@@ -141,21 +144,24 @@ impl Wal {
         Ok(())
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
+    fn next_output(&self) -> io::Result<Box<dyn Output>> {
         let path = self.layout.segment(self.next);
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.out = match ready {
-            Some(out) => {
-                std::fs::rename(self.layout.next_segment(), &path)?;
-                out
-            }
+        match ready {
+            Some(out) => std::fs::rename(self.layout.next_segment(), &path).map(|()| out),
             // Nobody made one ready in time: one without zeros is slower but as safe.
-            None => self.device.create(&path, 0)?,
-        };
-        sync_dir(&self.layout.wal())?;
-        self.offset = 0;
-        Ok(())
+            None => self.device.create(&path, 0),
+        }
     }
+}
+
+/// Why a block could not be made durable.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// There is no segment for it; in the present one nothing was touched.
+    NoSegment(io::Error),
+    /// Nothing is known about what is on the device now.
+    Failed(io::Error),
 }
 
 /// Reads the blocks of one segment in order; may run beside its writer.
@@ -259,7 +265,7 @@ impl SegmentReader {
 }
 
 /// Kept free at the end of each segment, so that a full disk can still be put on record.
-pub(crate) const LAST_WORDS_BYTES: u64 = 4096;
+pub(crate) const LAST_WORDS_BYTES: usize = 4096;
 
 /// One read of a segment: large enough that its system call costs nothing per entry.
 const READ_BYTES: usize = 256 * 1024;
