@@ -35,22 +35,26 @@ pub(super) fn check(claims: &Claims, config: &IdentityConfig, now: u64) -> Resul
     if claims.contains_key("cnf") {
         return Err(TokenError::Bound);
     }
+    Ok(Verified {
+        principal: principal(claims, config)?,
+        expires,
+    })
+}
+
+/// Reads who claims speak for, whether or not they may be believed.
+pub(super) fn principal(claims: &Claims, config: &IdentityConfig) -> Result<Principal, TokenError> {
     let subject = name(claims, "sub")?.ok_or(TokenError::MissingClaim("sub"))?;
     let client = client(claims, config)?;
     let delegation = delegation(claims)?;
-    let kind = kind(claims, config, &delegation);
-    Ok(Verified {
-        principal: Principal {
-            identity: config.name.clone(),
-            issuer: config.issuer.clone(),
-            subject,
-            groups: groups(claims, config)?,
-            kind,
-            delegation,
-            client,
-            token_id: name(claims, "jti")?,
-        },
-        expires,
+    Ok(Principal {
+        identity: config.name.clone(),
+        issuer: config.issuer.clone(),
+        subject,
+        groups: groups(claims, config)?,
+        kind: kind(claims, config, &delegation),
+        delegation,
+        client,
+        token_id: name(claims, "jti")?,
     })
 }
 

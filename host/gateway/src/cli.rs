@@ -1,0 +1,94 @@
+//! The command line. Text for people by default, `--json` for machines.
+//!
+//! Exit status: 0 when what was asked holds, 1 when it does not, 64 for a bad command line or
+//! configuration.
+
+pub mod check;
+pub mod explain;
+pub mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The exit status when what was asked does not hold.
+pub const EXIT_FAILED: u8 = 1;
+
+/// The exit status of a bad command line or configuration (`EX_USAGE` of sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate",
+    version,
+    about = "Stands between agents and the systems they work on: knows, judges, records and masks.",
+    after_help = "Exit status: 0 when what was asked holds, 1 when it does not, 64 for a bad command line or \
+configuration.\n\nExamples:\n  tidegate check --config tidegate.toml\n  tidegate check --schema > tidegate.cedarschema\n  \
+tidegate explain --config tidegate.toml --as '{\"sub\":\"agent-7\",\"groups\":[\"analysts\"]}' \\\n    --resource \
+customers --sql \"select name from customers\""
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the configuration, the policies, the secrets and the plugins' files; say "ok" or
+    /// every fault.
+    Check(CheckArgs),
+    /// Tell what would happen to a statement, and why, without running it.
+    Explain(ExplainArgs),
+}
+
+/// The arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The configuration file.
+    #[arg(long, default_value = "tidegate.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the schema that policies are checked against, and nothing else.
+    #[arg(long)]
+    pub schema: bool,
+}
+
+/// The arguments of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The configuration file.
+    #[arg(long, default_value = "tidegate.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Who asks: a token, its claims as JSON (believed as they stand), or @FILE with either.
+    #[arg(long = "as", value_name = "TOKEN_OR_CLAIMS")]
+    pub principal: String,
+    /// The resource.
+    #[arg(long, value_name = "NAME")]
+    pub resource: String,
+    /// The statement.
+    #[arg(long)]
+    pub sql: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_shows_examples() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("Examples:"));
+        assert!(help.contains("tidegate explain --config"));
+    }
+}
