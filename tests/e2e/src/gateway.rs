@@ -42,6 +42,7 @@ pub struct Home {
     binary: PathBuf,
     environment: BTreeMap<String, String>,
     authority: Option<PathBuf>,
+    journal: PathBuf,
 }
 
 impl Gateway {
@@ -145,12 +146,14 @@ impl Home {
             "STAGE_UPSTREAM_PASSWORD".to_owned(),
             configuration.server.login().password.clone(),
         );
+        let journal = configuration.journal_in(folder.path());
         let binary = configuration.binary.clone().map_or_else(tools::gateway, Ok)?;
         Ok(Self {
             folder,
             binary,
             environment,
             authority,
+            journal,
         })
     }
 
@@ -195,6 +198,12 @@ impl Home {
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("tidegate.toml")
+    }
+
+    /// Returns the folder of the journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.journal.clone()
     }
 
     /// Returns the binary.

@@ -1,10 +1,11 @@
 //! The journal as an auditor reads it: through the command line, from outside.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::gateway::Home;
 use crate::tools;
@@ -61,4 +62,39 @@ pub fn verify(binary: &Path, folder: &Path) -> Result<Output> {
         .args(["journal", "verify", "--dir"])
         .arg(folder)
         .output()?)
+}
+
+/// Returns a copy of a gateway's journal.
+///
+/// # Errors
+/// When it cannot be copied.
+pub fn copy(home: &Home) -> Result<TempDir> {
+    let copy = tempfile::tempdir()?;
+    let from = home.journal().join(".");
+    tools::output(Command::new("cp").arg("-r").arg(from).arg(copy.path()))?;
+    Ok(copy)
+}
+
+/// Returns the largest file of entries below a journal.
+///
+/// # Errors
+/// When there is none.
+pub fn largest_of_entries(journal: &Path) -> Result<PathBuf> {
+    let mut left = vec![journal.to_owned()];
+    let mut largest: Option<(u64, PathBuf)> = None;
+    while let Some(folder) = left.pop() {
+        for entry in folder.read_dir()? {
+            let path = entry?.path();
+            if path.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let size = path.metadata()?.len();
+            let is_larger = largest.as_ref().is_none_or(|(most, _)| size > *most);
+            if path.to_string_lossy().contains("entries") && is_larger {
+                largest = Some((size, path));
+            }
+        }
+    }
+    Ok(largest.context("the journal has no file of entries")?.1)
 }

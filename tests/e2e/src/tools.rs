@@ -75,6 +75,12 @@ pub enum Version {
 }
 
 impl Version {
+    /// Returns the machine's own version where it has one, else 18.
+    #[must_use]
+    pub fn any() -> Self {
+        packaged().map_or(Self::Eighteen, |_| Self::Packaged)
+    }
+
     /// Returns the folder with this version's `postgres` and `initdb`.
     ///
     /// # Errors

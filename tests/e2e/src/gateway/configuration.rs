@@ -143,6 +143,12 @@ impl<'a> Configuration<'a> {
         Ok(text)
     }
 
+    /// Returns the folder of the journal of a gateway that lives in `folder`.
+    #[must_use]
+    pub fn journal_in(&self, folder: &Path) -> PathBuf {
+        self.journal.clone().unwrap_or_else(|| folder.join("var/journal"))
+    }
+
     fn write_listeners(&self, text: &mut String, folder: &Path) -> Result<()> {
         writeln!(
             text,
@@ -155,7 +161,7 @@ impl<'a> Configuration<'a> {
                 "\n[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n"
             )?,
         }
-        let journal = self.journal.clone().unwrap_or_else(|| folder.join("var/journal"));
+        let journal = self.journal_in(folder);
         writeln!(text, "[state]\ndatabase = \"sqlite:var/tidegate.db\"")?;
         writeln!(
             text,

@@ -1,15 +1,15 @@
 //! The journal tells what happened, and tells when it was tampered with.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use e2e::gateway::{Home, Plugin};
+use e2e::gateway::Plugin;
 use e2e::journal;
 use e2e::receiver::Receiver;
 use e2e::service::{START_WAIT_MAX, until};
 use e2e::tools::{self, Version};
-use std::process::Command;
 
 use crate::Stage;
 
@@ -61,7 +61,7 @@ fn an_untouched_journal_verifies_and_every_kind_of_tampering_is_named() -> Resul
         assert!(agent.psql(&format!("select {n}"))?.ok);
     }
     let (_, home) = stage.gateway.stop()?;
-    let early = copy(&home)?;
+    let early = journal::copy(&home)?;
     let gateway = home.start()?;
     let agent = gateway.target(&stage.issuer.token("agent-7", &["agents"])?);
     for n in 0..40 {
@@ -69,7 +69,7 @@ fn an_untouched_journal_verifies_and_every_kind_of_tampering_is_named() -> Resul
     }
     let (_, home) = gateway.stop()?;
     let binary = home.binary();
-    let whole = journal::verify(binary, &journal_of(home.folder()))?;
+    let whole = journal::verify(binary, &home.journal())?;
     assert!(
         whole.status.success(),
         "{}",
@@ -88,13 +88,13 @@ fn an_untouched_journal_verifies_and_every_kind_of_tampering_is_named() -> Resul
         Ok(())
     };
     for (case, tamper) in TAMPERINGS {
-        let copied = copy(&home)?;
+        let copied = journal::copy(&home)?;
         let folder = copied.path().to_owned();
         tamper(&folder).with_context(|| (*case).to_owned())?;
         named(case, &folder)?;
     }
     // An old copy is whole in itself: what shows it is a checkpoint kept elsewhere.
-    let checkpoint = journal_of(home.folder()).join("checkpoint");
+    let checkpoint = home.journal().join("checkpoint");
     let mut verify = Command::new(binary);
     verify
         .args(["journal", "verify", "--dir"])
@@ -159,7 +159,7 @@ const TAMPERINGS: &[(&str, Tampering)] = &[
 ];
 
 fn change_byte(folder: &Path) -> Result<()> {
-    let path = first_entries(folder)?;
+    let path = journal::largest_of_entries(folder)?;
     let mut content = fs::read(&path)?;
     let middle = content.len() / 2;
     content[middle] ^= 1;
@@ -167,7 +167,7 @@ fn change_byte(folder: &Path) -> Result<()> {
 }
 
 fn remove_leaf(folder: &Path) -> Result<()> {
-    let path = first_entries(folder)?;
+    let path = journal::largest_of_entries(folder)?;
     let content = fs::read(&path)?;
     // Each entry of a bundle is preceded by its length in two bytes (tlog-tiles).
     let length = usize::from(u16::from_be_bytes([content[0], content[1]]));
@@ -175,41 +175,7 @@ fn remove_leaf(folder: &Path) -> Result<()> {
 }
 
 fn cut_tail(folder: &Path) -> Result<()> {
-    let path = first_entries(folder)?;
+    let path = journal::largest_of_entries(folder)?;
     let content = fs::read(&path)?;
     Ok(fs::write(path, &content[..content.len() * 2 / 3])?)
-}
-
-/// Returns the largest file of entries below a journal.
-fn first_entries(folder: &Path) -> Result<PathBuf> {
-    let mut files = Vec::new();
-    collect(folder, &mut files)?;
-    let is_entries = |path: &PathBuf| path.to_string_lossy().contains("entries");
-    let largest = files
-        .into_iter()
-        .filter(is_entries)
-        .max_by_key(|path| path.metadata().map_or(0, |m| m.len()));
-    largest.context("the journal has no file of entries")
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in folder.read_dir()? {
-        let path = entry?.path();
-        match path.is_dir() {
-            true => collect(&path, files)?,
-            false => files.push(path),
-        }
-    }
-    Ok(())
-}
-
-fn journal_of(folder: &Path) -> PathBuf {
-    folder.join("var/journal")
-}
-
-fn copy(home: &Home) -> Result<tempfile::TempDir> {
-    let copied = tempfile::tempdir()?;
-    let from = journal_of(home.folder()).join(".");
-    tools::output(Command::new("cp").arg("-r").arg(from).arg(copied.path()))?;
-    Ok(copied)
 }

@@ -52,7 +52,7 @@ fn two_hundred_kills_lose_no_intent_of_anything_the_server_ran() -> Result<()> {
         ran > KILLS as usize,
         "only {ran} statements ran: the kills met nothing"
     );
-    let journal = home.folder().join("var/journal");
+    let journal = home.journal();
     let verified = journal::verify(home.binary(), &journal)?;
     ensure!(
         verified.status.success(),

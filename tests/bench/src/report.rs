@@ -1,0 +1,189 @@
+//! The figures as a table for people and as JSON for machines, beside the goals they are held to.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::bulk::{Bulk, MASKED};
+use crate::field::{ON_DISK, ON_TMPFS};
+use crate::points::Point;
+
+/// Everything measured in one run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Whether it was measured shortly: then the figures show only that it works.
+    quick: bool,
+    cores: usize,
+    points: Vec<Point>,
+    bulk: Vec<Bulk>,
+    goals: Vec<Goal>,
+}
+
+/// What a figure should be, and what it is.
+#[derive(Debug, Serialize)]
+struct Goal {
+    what: &'static str,
+    wanted: String,
+    measured: f64,
+    holds: bool,
+}
+
+impl Report {
+    /// Sets the figures beside the goals.
+    pub(crate) fn new(quick: bool, points: Vec<Point>, bulk: Vec<Bulk>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let goals = goals(&points, &bulk);
+        Self {
+            quick,
+            cores,
+            points,
+            bulk,
+            goals,
+        }
+    }
+
+    /// Returns the table.
+    pub(crate) fn table(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        if self.quick {
+            writeln!(
+                out,
+                "Measured shortly: these figures show that it works, not how fast it is.\n"
+            )?;
+        }
+        writeln!(out, "Point selects (pgbench -S), medians, {} cores\n", self.cores)?;
+        let head = [
+            "mode",
+            "clients",
+            "way",
+            "tps",
+            "of direct",
+            "of pgbouncer",
+            "ms",
+            "added ms",
+        ];
+        writeln!(
+            out,
+            "{:<9} {:>7} {:<26} {:>9} {:>9} {:>12} {:>8} {:>8}",
+            head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]
+        )?;
+        for p in &self.points {
+            writeln!(
+                out,
+                "{:<9} {:>7} {:<26} {:>9.0} {:>9.2} {:>12.2} {:>8.3} {:>8.3}",
+                p.mode,
+                p.clients,
+                p.way,
+                p.tps,
+                p.of_direct,
+                p.of_pgbouncer,
+                p.latency_ms,
+                p.added_latency_ms
+            )?;
+        }
+        writeln!(out, "\nLarge selects, medians\n")?;
+        for b in &self.bulk {
+            let rise = b
+                .memory_rise_mib
+                .map(|rise| format!(", memory rose {rise:.1} MiB"))
+                .unwrap_or_default();
+            writeln!(
+                out,
+                "{:<28} {:<26} {:>8} rows in {:>6.2} s, {:.2} of direct{rise}",
+                b.what, b.way, b.rows, b.seconds, b.of_direct
+            )?;
+        }
+        writeln!(out, "\nGoals\n")?;
+        for goal in &self.goals {
+            let mark = if goal.holds { "holds " } else { "misses" };
+            writeln!(
+                out,
+                "{mark} {}: wanted {}, measured {:.2}",
+                goal.what, goal.wanted, goal.measured
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn goals(points: &[Point], bulk: &[Bulk]) -> Vec<Goal> {
+    let point = |mode: &str, clients: u32, way: &str| {
+        points
+            .iter()
+            .find(|p| p.mode == mode && p.clients == clients && p.way == way)
+    };
+    let at_least = |what, least: f64, measured: Option<f64>| {
+        measured.map(|m| Goal {
+            what,
+            wanted: format!("at least {least}"),
+            measured: m,
+            holds: m >= least,
+        })
+    };
+    let at_most = |what, most: f64, measured: Option<f64>| {
+        measured.map(|m| Goal {
+            what,
+            wanted: format!("at most {most}"),
+            measured: m,
+            holds: m <= most,
+        })
+    };
+    let masked = bulk.iter().find(|b| b.what == MASKED && b.way == ON_TMPFS);
+    let rise = bulk.iter().filter_map(|b| b.memory_rise_mib).reduce(f64::max);
+    let one = |way| point("prepared", 1, way);
+    [
+        at_least(
+            "prepared, 16 clients, journal on tmpfs, throughput of pgbouncer's",
+            0.7,
+            point("prepared", 16, ON_TMPFS).map(|p| p.of_pgbouncer),
+        ),
+        at_least(
+            "prepared, 64 clients, journal on disk, throughput of pgbouncer's",
+            0.7,
+            point("prepared", 64, ON_DISK).map(|p| p.of_pgbouncer),
+        ),
+        at_most(
+            "prepared, 1 client, journal on tmpfs, added latency in pgbouncer's",
+            2.0,
+            one(ON_TMPFS).and_then(|p| p.added_of_pgbouncer),
+        ),
+        at_least(
+            "large select with two masked columns, throughput of direct",
+            0.8,
+            masked.map(|b| b.of_direct),
+        ),
+        at_most("memory rise while streaming, MiB", 16.0, rise),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Returns the median; of an even number, the mean of the middle two.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match (sorted.get(sorted.len() / 2), sorted.len() % 2) {
+        (None, _) => f64::NAN,
+        (Some(middle), 1) => *middle,
+        (Some(upper), _) => f64::midpoint(sorted[sorted.len() / 2 - 1], *upper),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+}

@@ -1,0 +1,149 @@
+//! What the story plays on: an issuer, a server, a receiver of evidence, and the gateway.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use e2e::client::{Answer, Target, Tls};
+use e2e::gateway::{Configuration, Gateway, Plugin};
+use e2e::issuer::{Issuer, unix_now};
+use e2e::postgres::Postgres;
+use e2e::receiver::Receiver;
+use e2e::tools::Version;
+use serde_json::json;
+
+use crate::story::Story;
+
+/// What agents may do in the story: connect, and run what is not risky. Nothing is revealed.
+const POLICY: &str = r#"// Support agents may connect, and run what the classifiers find harmless.
+permit (
+  principal in Group::"support-agents",
+  action == Action::"connect",
+  resource == Resource::"customers"
+);
+permit (
+  principal in Group::"support-agents",
+  action == Action::"execute",
+  resource == Resource::"customers"
+)
+when { context.risk < 50 };
+"#;
+
+/// Everything the story needs, running.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) gateway: Gateway,
+    pub(crate) receiver: Receiver,
+    pub(crate) server: Postgres,
+    agent: Target,
+}
+
+impl Setting {
+    /// Starts everything.
+    pub(crate) fn build(story: &mut Story) -> Result<Self> {
+        story.step("A PostgreSQL with made-up customers, an issuer of tokens, and the gateway between them");
+        let begun = Instant::now();
+        let issuer = Issuer::new()?;
+        let server = Postgres::start(Version::any()).context("PostgreSQL")?;
+        let receiver = Receiver::start()?;
+        let mut configuration = Configuration::new(&server, &issuer).policy(POLICY);
+        configuration
+            .plugins
+            .insert(1, Plugin::new("pii-scan", "masker", "{}"));
+        configuration.plugins.push(Plugin::splunk_hec(receiver.address()));
+        configuration.resource = "scan_untagged = true".to_owned();
+        configuration
+            .environment
+            .push(("STAGE_HEC_TOKEN".to_owned(), "a-made-up-token".to_owned()));
+        let gateway = Gateway::start(&configuration)?;
+        let mut claims = issuer.claims("support-bot-7", &["support-agents"]);
+        claims["exp"] = json!(unix_now() + TOKEN_LIFE_S);
+        claims["act"] = json!({ "sub": "maria@example.com" });
+        let agent = gateway.target(&issuer.sign(&claims)?);
+        story.note(&format!(
+            "PostgreSQL on 127.0.0.1:{}, the gateway on {}:{}",
+            server.port(),
+            agent.host,
+            agent.port
+        ));
+        story.note("plugins: redact and pii-scan (masks), sql-risk (classifier), splunk-hec (export)");
+        story.note("the agent's password is its OIDC token; the server's password stays with the gateway");
+        story.claim(
+            &format!("ready after {:.1} s", begun.elapsed().as_secs_f64()),
+            true,
+        )?;
+        Ok(Self {
+            gateway,
+            receiver,
+            server,
+            agent,
+        })
+    }
+
+    /// Runs SQL as the agent, and shows both sides of it.
+    pub(crate) fn ask(&self, story: &Story, sql: &str) -> Result<Answer> {
+        story.sent(sql);
+        let answer = self.agent.psql(sql)?;
+        story.got(&answer);
+        Ok(answer)
+    }
+
+    /// Runs several statements in one session of the agent, and shows both sides of it.
+    pub(crate) fn ask_each(&self, story: &Story, statements: &[&str]) -> Result<Answer> {
+        let mut psql = self.agent.command(&e2e::tools::postgres_client("psql")?);
+        psql.args(["-XqAt", "-v", "VERBOSITY=verbose"]);
+        for sql in statements {
+            story.sent(sql);
+            psql.args(["-c", sql]);
+        }
+        let done = psql.output()?;
+        let answer = Answer {
+            ok: done.status.success(),
+            rows: String::from_utf8_lossy(&done.stdout).into_owned(),
+            errors: String::from_utf8_lossy(&done.stderr).into_owned(),
+        };
+        story.got(&answer);
+        Ok(answer)
+    }
+
+    /// Prints the commands to try by hand.
+    pub(crate) fn show_by_hand(&self) -> Result<()> {
+        let home = self.gateway.home();
+        let token = home.folder().join("agent.token");
+        fs::write(&token, &self.agent.password)?;
+        let binary = home.binary().display().to_string();
+        let config = home.config().display().to_string();
+        println!("\nIt stays up for you to try. Ctrl-C stops it and removes everything. By hand:\n");
+        println!("  export PGPASSWORD=\"$(cat {})\"", token.display());
+        if let Tls::Verify(authority) = &self.agent.tls {
+            println!(
+                "  export PGSSLMODE=verify-full PGSSLROOTCERT={}",
+                authority.display()
+            );
+        }
+        println!(
+            "  export PGHOST={} PGPORT={} PGUSER=agent",
+            self.agent.host, self.agent.port
+        );
+        println!(
+            "  psql {} -c 'select name, ssn, notes from customers limit 5'",
+            self.agent.database
+        );
+        println!("  psql {} -c 'delete from orders'\n", self.agent.database);
+        println!("  {binary} journal tail --config {config}");
+        println!("  {binary} journal verify --config {config}");
+        println!(
+            "  {binary} explain --config {config} --as \"$PGPASSWORD\" --resource customers --sql 'drop table orders'"
+        );
+        println!("  curl http://{}/metrics", self.gateway.admin());
+        println!(
+            "  less {} {}",
+            config,
+            home.folder().join("policy/policy.cedar").display()
+        );
+        Ok(())
+    }
+}
+
+/// How long the agent's token lasts: a working day of trying things out.
+const TOKEN_LIFE_S: u64 = 8 * 3_600;
