@@ -1,1 +1,188 @@
-//! pii-scan.
+//! Finds personal data inside free text and replaces just that.
+//!
+//! | kind    | what is found | replaced by |
+//! |---------|---------------|-------------|
+//! | `ssn`   | US social security numbers as `123-45-6789` or with spaces; not the ranges that are never given out (area 000, 666, 900 and more, group 00, serial 0000) | `[ssn]` |
+//! | `card`  | 13 to 19 digits, also in groups with single spaces or hyphens, whose check digit (Luhn) holds and which begin as card numbers do | `[card]` |
+//! | `iban`  | country, check digits and account of the country's length, also in groups of four, whose check (mod 97) holds | `[iban]` |
+//! | `email` | mail addresses with a domain of at least two labels | `[email]` |
+//! | `phone` | `+` and 8 to 15 digits, or North American numbers as `(415) 555-2671`, `415-555-2671`, `415.555.2671` | `[phone]` |
+//!
+//! A number is found only where no other letter, digit or `_` touches it: order numbers and
+//! hashes stay as they are. Where findings overlap, the one that begins first counts, and of
+//! those the longest.
+//!
+//! It looks at every text-like field that carries no hidden tag (a tagged field is another
+//! masker's and is hidden whole). Inside a JSON document a number that is found outside of a
+//! string becomes a string, so that the document stays one.
+//!
+//! ```toml
+//! [plugin.config]
+//! find = ["ssn", "card", "iban", "email", "phone"]    # all unless named
+//! [plugin.config.replace]                             # `mark` unless named
+//! ssn   = "stars"      # every letter and digit becomes `*`: ***-**-****
+//! card  = "last-4"     # but for the last four: **** **** **** 1111
+//! email = "mark"       # [email]
+//! ```
+
+mod card;
+mod email;
+mod iban;
+mod json;
+mod number;
+mod replace;
+mod scan;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tidegate_sdk::masker::{Action, Cell, CellFormat, Cells, Changes, Field, Masker};
+use tidegate_sdk::{Issue, Manifest, Plugin, export_masker};
+
+pub use scan::{Found, Kind, Kinds, scan};
+
+/// How a finding is replaced.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    /// Its kind in brackets.
+    #[default]
+    Mark,
+    /// Every letter and digit becomes `*`.
+    Stars,
+    /// As `stars`, but for the last four letters and digits.
+    #[serde(rename = "last-4")]
+    LastFour,
+}
+
+/// What can be configured.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What to look for; everything unless named.
+    pub find: Option<Vec<Kind>>,
+    /// How to replace it.
+    pub replace: BTreeMap<Kind, Style>,
+}
+
+/// The masker.
+#[derive(Debug)]
+pub struct PiiScan {
+    kinds: Kinds,
+    styles: [Style; Kind::COUNT],
+    /// A document without its escapes; kept so that its memory is taken once.
+    copy: RefCell<Vec<u8>>,
+}
+
+/// The modes of fields: how findings are written.
+const PLAIN: u32 = 0;
+const JSON: u32 = 1;
+
+/// Types whose cells are free text. Others (numbers, dates, keys) have no room for a mark.
+const TEXT_TYPES: &[&str] = &[
+    "text",
+    "varchar",
+    "bpchar",
+    "character varying",
+    "character",
+    "citext",
+    "xml",
+];
+const JSON_TYPES: &[&str] = &["json", "jsonb"];
+
+impl Plugin for PiiScan {
+    type Config = Config;
+
+    fn new(config: Config) -> Result<Self, Vec<Issue>> {
+        let kinds = match config.find {
+            None => Kinds::all(),
+            Some(find) if find.is_empty() => {
+                return Err(vec![Issue::new(
+                    "/find",
+                    "names nothing: leave it out to find everything",
+                )]);
+            }
+            Some(find) => find.into_iter().fold(Kinds::default(), Kinds::with),
+        };
+        let mut styles = [Style::Mark; Kind::COUNT];
+        for (kind, style) in config.replace {
+            styles[kind as usize] = style;
+        }
+        Ok(Self {
+            kinds,
+            styles,
+            copy: RefCell::default(),
+        })
+    }
+
+    fn describe(manifest: &mut Manifest) {
+        manifest.config_schema = include_str!("schema.json").to_owned();
+    }
+}
+
+impl Masker for PiiScan {
+    fn field(&self, field: &Field) -> Action {
+        let is = |types: &[&str]| types.contains(&field.native_type.as_str());
+        match field.format {
+            _ if !field.tags.is_empty() => Action::Keep,
+            CellFormat::Json => Action::CallAs(JSON),
+            CellFormat::Utf8 if is(JSON_TYPES) => Action::CallAs(JSON),
+            CellFormat::Utf8 if is(TEXT_TYPES) => Action::CallAs(PLAIN),
+            CellFormat::Utf8 | CellFormat::Bytes => Action::Keep,
+        }
+    }
+
+    fn column(&self, cells: &Cells<'_>, out: &mut Changes) {
+        let json = cells.mode() == JSON;
+        out.each(cells, |cell, out| self.mask(cell, json, out));
+    }
+}
+
+impl PiiScan {
+    /// Replaces what is found in one cell; writes nothing where nothing is.
+    fn mask(&self, cell: &[u8], json: bool, out: &mut Cell<'_>) {
+        if !scan::may_hold(cell) {
+            return;
+        }
+        if json && cell.contains(&b'\\') {
+            let mut copy = self.copy.borrow_mut();
+            json::without_escapes(cell, &mut copy);
+            self.replace(cell, &copy, true, out);
+        } else {
+            self.replace(cell, cell, json, out);
+        }
+    }
+
+    /// Looks into `text`, which has the length of `cell`, and replaces in `cell`.
+    fn replace(&self, cell: &[u8], text: &[u8], json: bool, out: &mut Cell<'_>) {
+        let mut written = 0;
+        let mut strings = json::Strings::default();
+        let mut from = 0;
+        while let Some(found) = scan(text, from, self.kinds) {
+            let style = self.styles[found.kind as usize];
+            let bytes = &cell[found.start..found.end];
+            if json && !strings.inside(text, found.start) {
+                let token = json::token(text, &found);
+                out.push(&cell[written..token.start.max(written)]);
+                out.push(b"\"");
+                replace::write(bytes, found.kind, style, out);
+                out.push(b"\"");
+                written = token.end;
+            } else {
+                out.push(&cell[written..found.start]);
+                replace::write(bytes, found.kind, style, out);
+                written = found.end;
+            }
+            from = written;
+        }
+        if written > 0 {
+            out.push(&cell[written..]);
+        }
+    }
+}
+
+export_masker!(PiiScan);
+
+#[cfg(test)]
+mod tests;
