@@ -203,7 +203,10 @@ impl Masker {
         load(&mut lease, caller)?;
         lease.begin(budget);
         let instance = &mut *lease;
-        instance.store.set_hostcall_fuel(bytes_out_max);
+        // The same allowance holds for calls back into the host, e.g. its log.
+        instance
+            .store
+            .set_hostcall_fuel(bytes_out_max.max(MOVED_BYTES_MAX));
         type Arguments<'a> = (u64, u32, &'a [WireColumn<'a>]);
         type Answer = (Result<Vec<WireChange>, WireError>,);
         let answer = instance

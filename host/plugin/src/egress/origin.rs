@@ -42,6 +42,11 @@ impl Origin {
         let (true, Some(host), Some(port)) = (bare, url.host(), url.port_or_known_default()) else {
             return Err(OriginError::Malformed);
         };
+        // The URL standard lets more into a name than any resolver takes, `*` for one.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if matches!(host, Host::Domain(name) if !name.bytes().all(plain)) {
+            return Err(OriginError::Malformed);
+        }
         let origin = Self {
             tls,
             host: host.to_owned(),

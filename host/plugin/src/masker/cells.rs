@@ -11,6 +11,9 @@ use crate::config::OnFailure;
 /// What an answer takes beyond its bytes, per row and column: an end, a row number, a bit.
 const ANSWER_BYTES_PER_CELL: usize = 9;
 
+/// What an answer takes beyond its cells, per column: lists and tags.
+const ANSWER_BYTES_PER_COLUMN: usize = 128;
+
 impl ActivePlan {
     /// Returns what masks the cells of one result under this plan.
     #[must_use]
@@ -100,8 +103,10 @@ fn call(
         })
         .collect();
     let cells = rows as usize * wire.len();
-    let bytes_out_max =
-        bytes_in * 4 + ANSWER_BYTES_SPARE + (cells + wire.len() * 8) * ANSWER_BYTES_PER_CELL + 4096;
+    let bytes_out_max = bytes_in * 4
+        + ANSWER_BYTES_SPARE
+        + cells * ANSWER_BYTES_PER_CELL
+        + wire.len() * ANSWER_BYTES_PER_COLUMN;
 
     let (lease, answer) = caller.masker.mask(caller, rows, &wire, bytes_out_max)?;
     let texts = caller.columns.iter().map(|source| source.text);
