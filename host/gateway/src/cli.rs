@@ -24,7 +24,7 @@ pub const EXIT_USAGE: u8 = 64;
     version,
     about = "Stands between agents and the systems they work on: knows, judges, records and masks.",
     after_help = "Exit status: 0 when what was asked holds, 1 when it does not, 64 for a bad command line or \
-configuration.\n\nExamples:\n  tidegate check --config tidegate.toml\n  tidegate check --schema > tidegate.cedarschema\n  \
+configuration.\n\nExamples:\n  tidegate serve --config tidegate.toml\n  tidegate check --config tidegate.toml\n  tidegate check --schema > tidegate.cedarschema\n  \
 tidegate explain --config tidegate.toml --as '{\"sub\":\"agent-7\",\"groups\":[\"analysts\"]}' \\\n    --resource \
 customers --sql \"select name from customers\""
 )]
@@ -37,11 +37,21 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the gateway until SIGTERM or SIGINT; sessions may then end by themselves for a while.
+    Serve(ServeArgs),
     /// Check the configuration, the policies, the secrets and the plugins' files; say "ok" or
     /// every fault.
     Check(CheckArgs),
     /// Tell what would happen to a statement, and why, without running it.
     Explain(ExplainArgs),
+}
+
+/// The arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// The configuration file.
+    #[arg(long, default_value = "tidegate.toml", value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// The arguments of `check`.

@@ -2,7 +2,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod evidence;
+pub mod export;
+pub mod gate;
 pub mod identity;
+pub mod log;
+mod meters;
+pub mod metrics;
+pub mod plugins;
 pub mod policy;
+pub mod postgres;
+mod recording;
 pub mod secret;
+pub mod serve;
+pub mod services;
+pub mod state;
+pub mod tls;
+mod workers;

@@ -5,20 +5,68 @@ use std::io::Write as _;
 
 use model::{Assessment, Facts, Fault, Principal, Refusal, ResourceName, Rule};
 use plugin::{ClassifyRequest, Plugins, SessionInfo};
-use proto::postgres::catalog::Catalog;
 use proto::postgres::sql::Limits;
 use serde::Serialize;
 
 use super::explain::{Question, explain, who};
-use super::{CheckArgs, EXIT_USAGE, ExplainArgs};
+use super::{CheckArgs, Command, EXIT_USAGE, ExplainArgs, ServeArgs};
 use crate::config::{Config, ResourceConfig};
 use crate::identity::Identity;
 use crate::policy::{Names, Policy, SCHEMA};
-use crate::{clock, plugins};
+use crate::postgres::Upstream;
+use crate::{clock, log, plugins};
 
-/// Said of every explanation: it does not connect to the upstream.
-const NO_CATALOG: &str = "the upstream's catalog was not read: tags, masking and what views and functions do are not \
-taken into account";
+/// Said of an explanation whose upstream could not be asked.
+const NO_CATALOG: &str = "the upstream's catalog could not be read, so tags, masking and what views and functions do \
+are not taken into account";
+
+/// Carries out a command; returns the exit status.
+#[must_use]
+pub fn command(command: Command) -> u8 {
+    // One provider for all of TLS; a second installation is the first one's business.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, super::EXIT_FAILED),
+    };
+    runtime.block_on(async {
+        match command {
+            Command::Serve(args) => serve(&args).await,
+            Command::Check(args) => check(&args).await,
+            Command::Explain(args) => explain_statement(&args).await,
+        }
+    })
+}
+
+/// Threads for everything but sessions, which have their own.
+const THREADS: usize = 2;
+
+/// Runs `tidegate serve`; returns the exit status.
+async fn serve(args: &ServeArgs) -> u8 {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => return fail(&faults, EXIT_USAGE),
+    };
+    log::start(config.log);
+    for warning in &config.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    match crate::serve::serve(config).await {
+        Ok(()) => 0,
+        // A fault of the configuration that only showed when it was put to use.
+        Err(error) => fail(&format_args!("{error:#}"), EXIT_USAGE),
+    }
+}
+
+fn fail(reason: &dyn Display, status: u8) -> u8 {
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "tidegate: {reason}");
+    status
+}
 
 /// Runs `tidegate check`; returns the exit status.
 pub async fn check(args: &CheckArgs) -> u8 {
@@ -74,11 +122,16 @@ async fn explanation(args: &ExplainArgs) -> Result<super::explain::Explanation, 
         now,
     };
     let classify = |facts: &Facts| classify(&plugins, &resource, &principal, &args.sql, facts);
-    let notes = vec![NO_CATALOG.to_owned()];
+    let upstream = Upstream::new(&resource, &config).map_err(|error| error.to_string())?;
+    let notes = match upstream.read_catalog(None).await {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![format!("{NO_CATALOG}: {error}")],
+    };
+    let catalogs = upstream.catalogs(&principal, &policy);
     Ok(explain(
         question,
         &policy,
-        &Catalog::default(),
+        &catalogs.own,
         &limits,
         classify,
         notes,

@@ -1,0 +1,80 @@
+//! Opens the journal, and closes what a crash left open.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use journal::{Journal, Options};
+use model::event::Event;
+use plugin::Plugins;
+
+use crate::clock;
+use crate::config::Config;
+use crate::services::random;
+use crate::state::State;
+
+/// The name of the file with the journal's signing key, beside the state database: whoever
+/// copies the journal must not get the key with it.
+const SIGNING_KEY: &str = "journal-signing.key";
+
+/// Opens the journal against the last checkpoint that the state database remembers, and writes
+/// down which operations have no outcome because the gateway died.
+///
+/// # Errors
+/// Everything that keeps the journal from being trusted: nothing may run then.
+pub async fn open_journal(config: &Config, state: &State) -> Result<(Journal, String)> {
+    let dir = config.state.journal.clone();
+    let origin = origin(&dir);
+    let mut options = Options::new(origin.clone(), config.state.database.with_file_name(SIGNING_KEY));
+    options.anchors.extend(state.anchor(&origin).await?);
+    let (journal, recovery) = tokio::task::spawn_blocking(move || Journal::open(&dir, options))
+        .await?
+        .context("the journal cannot be opened, so nothing may run")?;
+    tracing::info!(
+        size = recovery.size,
+        clean = recovery.clean,
+        open_operations = recovery.open_operations.len(),
+        "journal opened"
+    );
+    for open in &recovery.open_operations {
+        let event = Event::OutcomeUnknown {
+            operation: &open.operation,
+        };
+        journal.append(|out| event.encode(clock::unix_us(), out))?;
+    }
+    Ok((journal, origin))
+}
+
+/// Writes down that the gateway started, and with what.
+///
+/// # Errors
+/// The journal cannot be written.
+pub async fn write_start(journal: &Journal, plugins: &Plugins, policy: &str) -> Result<()> {
+    let digests: Vec<(String, String)> = plugins
+        .loaded()
+        .iter()
+        .map(|plugin| (plugin.name.to_string(), hex::encode(plugin.sha256)))
+        .collect();
+    let event = Event::GatewayStart {
+        version: env!("CARGO_PKG_VERSION"),
+        policy,
+        plugins: digests
+            .iter()
+            .map(|(name, digest)| (name.as_str(), digest.as_str()))
+            .collect(),
+    };
+    let ticket = journal.append(|out| event.encode(clock::unix_us(), out))?;
+    journal
+        .durable(ticket)
+        .await
+        .context("the journal cannot be written, so nothing may run")
+}
+
+/// Returns the name of the log in `dir`, or makes one for a new log: random, so that no two
+/// replicas ever share it.
+fn origin(dir: &Path) -> String {
+    let known = std::fs::read_to_string(dir.join("keys/vkeys.txt")).unwrap_or_default();
+    match known.lines().next().and_then(|line| line.split('+').next()) {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => format!("tidegate/{}", hex::encode(random::<8>())),
+    }
+}

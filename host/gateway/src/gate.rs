@@ -1,0 +1,361 @@
+//! The one place where an operation is judged.
+//!
+//! Facts from the parser, findings from the classifiers, a verdict from the policies, and the
+//! journal's rendering of all that; kept for as long as nothing it was made from has changed.
+
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use model::event::{Judged as Rendered, Judgement};
+use model::{Assessment, Facts, Fault, Principal, Refusal, Rule, SessionId, Verdict};
+use plugin::{ClassifyRequest, Plugins, SessionInfo};
+use proto::postgres::relay::{Conduct, JudgedStatement, Lookup, NameChange};
+use proto::postgres::sql::{Analysis, Effect, Limits, analyse};
+use quick_cache::Equivalent;
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+
+use crate::clock;
+use crate::config::StatementDetail;
+use crate::policy::Policy;
+use crate::postgres::Upstream;
+
+/// How many judgements are kept over all sessions. One takes a few kilobytes.
+const JUDGEMENTS_KEPT: usize = 16_384;
+
+/// Statements longer than this are judged anew each time: they hardly ever come twice, and
+/// they would push out what does.
+const KEPT_STATEMENT_BYTES_MAX: usize = 16 << 10;
+
+/// The name of this protocol in policies and for classifiers.
+const PROTOCOL: &str = "postgres";
+
+/// Everything judgement depends on, for the life of the process.
+pub struct Gate {
+    /// The policies.
+    pub policy: Policy,
+    /// The classifiers and maskers.
+    pub plugins: Arc<Plugins>,
+    /// How much is read of one statement.
+    pub limits: Limits,
+    /// How much of a statement the journal shows.
+    pub detail: StatementDetail,
+    judgements: Cache<Key, Arc<JudgedStatement>>,
+}
+
+/// Who asks, as far as a judgement depends on it.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The session.
+    pub session: SessionId,
+    /// Who it is.
+    pub principal: Arc<Principal>,
+    /// A number that is the same for the same principal on the same resource, and for nobody
+    /// else: part of every cache key.
+    pub scope: u64,
+}
+
+/// What asking for a judgement came to.
+pub enum Judging {
+    /// Decided.
+    Judged(Arc<JudgedStatement>),
+    /// The statement names relations that the catalog does not know: read it again first.
+    Unknown,
+    /// The server must answer something else first.
+    Wait,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Key {
+    scope: u64,
+    version: u64,
+    sql: Box<[u8]>,
+}
+
+#[derive(Clone, Copy)]
+struct KeyRef<'a> {
+    scope: u64,
+    version: u64,
+    sql: &'a [u8],
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        KeyRef {
+            scope: self.scope,
+            version: self.version,
+            sql: &self.sql,
+        }
+        .hash(state);
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scope.hash(state);
+        self.version.hash(state);
+        self.sql.hash(state);
+    }
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        (self.scope, self.version, self.sql) == (key.scope, key.version, &key.sql)
+    }
+}
+
+impl Gate {
+    /// Makes the gate.
+    #[must_use]
+    pub fn new(policy: Policy, plugins: Arc<Plugins>, limits: Limits, detail: StatementDetail) -> Self {
+        Self {
+            policy,
+            plugins,
+            limits,
+            detail,
+            judgements: Cache::new(JUDGEMENTS_KEPT),
+        }
+    }
+
+    /// Returns the version under which judgements of this moment hold: it changes with the
+    /// upstream's catalog, and each second where a policy looks at the clock.
+    #[must_use]
+    pub fn version(&self, epoch: u64) -> u64 {
+        let second = if self.policy.uses_clock() {
+            clock::unix_seconds()
+        } else {
+            0
+        };
+        epoch << 40 | second & 0xFF_FFFF_FFFF
+    }
+
+    /// Judges one operation. `prepared` finds what the session knows of a prepared statement.
+    ///
+    /// `fresh`: the catalog was read again for this statement, so what it does not know is not
+    /// there.
+    pub fn judge(
+        &self,
+        asker: &Asker,
+        upstream: &Upstream,
+        sql: &[u8],
+        fresh: bool,
+        prepared: impl Fn(&str) -> Lookup<Arc<JudgedStatement>>,
+    ) -> Judging {
+        let catalogs = upstream.catalogs(&asker.principal, &self.policy);
+        let version = self.version(catalogs.epoch);
+        let key = KeyRef {
+            scope: asker.scope,
+            version,
+            sql,
+        };
+        if let Some(judged) = self.judgements.get(&key) {
+            return Judging::Judged(judged);
+        }
+        let mut analysis = analyse(sql, &catalogs.own, &self.limits);
+        if !fresh && catalogs.own.has_tags() && !analysis.unknown_relations.is_empty() {
+            return Judging::Unknown;
+        }
+        if let Some(full) = &catalogs.full {
+            // Policies and classifiers are told of tags that this principal may see, too.
+            analysis.facts = analyse(sql, full, &self.limits).facts;
+        }
+        let lone = match resolve(&mut analysis, prepared) {
+            Some(lone) => lone,
+            None => return Judging::Wait,
+        };
+        let (verdict, assessment) = self.decide(asker, upstream, sql, &analysis);
+        let judged = Arc::new(self.render(
+            sql,
+            analysis,
+            verdict,
+            &assessment,
+            if lone { version } else { 0 },
+        ));
+        if lone && sql.len() <= KEPT_STATEMENT_BYTES_MAX {
+            let key = Key {
+                scope: asker.scope,
+                version,
+                sql: sql.into(),
+            };
+            self.judgements.insert(key, Arc::clone(&judged));
+        }
+        Judging::Judged(judged)
+    }
+
+    fn decide(
+        &self,
+        asker: &Asker,
+        upstream: &Upstream,
+        sql: &[u8],
+        analysis: &Analysis,
+    ) -> (Verdict, Assessment) {
+        if let Some(refusal) = analysis
+            .refusal
+            .clone()
+            .or_else(|| unscanned_copy(analysis, upstream))
+        {
+            return (Verdict::Refuse(refusal), Assessment::default());
+        }
+        let assessment = match self.assess(asker, upstream, sql, &analysis.facts) {
+            Ok(assessment) => assessment,
+            Err(refusal) => return (Verdict::Refuse(refusal), Assessment::default()),
+        };
+        let (facts, now) = (&analysis.facts, clock::unix_seconds());
+        let verdict = self.policy.execute(
+            &asker.principal,
+            &upstream.name,
+            facts,
+            &assessment,
+            PROTOCOL,
+            now,
+        );
+        (verdict, assessment)
+    }
+
+    /// Asks the resource's classifiers.
+    ///
+    /// # Errors
+    /// The refusal for an operation that could not be classified.
+    pub fn assess(
+        &self,
+        asker: &Asker,
+        upstream: &Upstream,
+        sql: &[u8],
+        facts: &Facts,
+    ) -> Result<Assessment, Refusal> {
+        if upstream.classifiers.is_empty() {
+            return Ok(Assessment::default());
+        }
+        let failed = |what: String| {
+            Refusal::new(Rule::ClassifierFailed, Fault::Plugin, what)
+                .hint("the operator finds the reason in the gateway's log")
+        };
+        let facts_json = serde_json::to_string(facts).map_err(|_| failed("the facts are not JSON".into()))?;
+        let session = SessionInfo::new(&asker.principal, upstream.name.clone(), PROTOCOL);
+        let statement = String::from_utf8_lossy(sql);
+        let request = ClassifyRequest {
+            session: &session,
+            statement: &statement,
+            facts: &facts_json,
+        };
+        self.plugins
+            .classifiers()
+            .classify(&upstream.classifiers, &request)
+            .map_err(|fault| {
+                tracing::error!(plugin = %fault.plugin, error = %fault, "a classifier failed");
+                failed(format!(
+                    "classifier {} failed, so the statement may not run",
+                    fault.plugin
+                ))
+            })
+    }
+
+    fn render(
+        &self,
+        sql: &[u8],
+        analysis: Analysis,
+        verdict: Verdict,
+        assessment: &Assessment,
+        version: u64,
+    ) -> JudgedStatement {
+        let text = match (self.detail, &analysis.loggable) {
+            (StatementDetail::None, _) => Cow::Borrowed(""),
+            (StatementDetail::Full, Some(loggable)) => Cow::Borrowed(loggable.as_str()),
+            (StatementDetail::Full, None) => String::from_utf8_lossy(sql),
+        };
+        let judgement = Judgement::render(Rendered {
+            statement: &text,
+            statement_sha256: &hex::encode(Sha256::digest(sql)),
+            facts: &analysis.facts,
+            assessment,
+            verdict: &verdict,
+            policy: self.policy.hash(),
+        });
+        JudgedStatement {
+            verdict,
+            judgement,
+            analysis: conduct(analysis),
+            version,
+        }
+    }
+}
+
+/// Adds the facts of statements that SQL's EXECUTE runs. `Some(false)`: the judgement holds for
+/// this one execution; `None`: the server must answer first.
+fn resolve(analysis: &mut Analysis, prepared: impl Fn(&str) -> Lookup<Arc<JudgedStatement>>) -> Option<bool> {
+    let names: Vec<String> = analysis
+        .statements
+        .iter()
+        .filter_map(|note| match &note.effect {
+            Effect::Execute {
+                name,
+                resolved: false,
+            } => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for name in &names {
+        match prepared(name) {
+            Lookup::Wait => return None,
+            Lookup::Found(judged) => {
+                analysis.touches_tagged |= judged.analysis.touches_tagged;
+                analysis
+                    .facts
+                    .statements
+                    .extend(judged.analysis.facts.statements.iter().cloned());
+            }
+            Lookup::Missing => {
+                let refusal = Refusal::new(
+                    Rule::Unparsable,
+                    Fault::Client,
+                    format!("prepared statement \"{name}\" does not exist in this session"),
+                );
+                analysis.refusal.get_or_insert(refusal);
+            }
+        }
+    }
+    Some(names.is_empty())
+}
+
+/// COPY sends no rows that a content masker could read.
+fn unscanned_copy(analysis: &Analysis, upstream: &Upstream) -> Option<Refusal> {
+    let copies = analysis
+        .statements
+        .iter()
+        .any(|note| note.effect == Effect::CopyOut);
+    (copies && upstream.scan_untagged).then(|| {
+        Refusal::new(
+            Rule::TaggedUse,
+            Fault::Client,
+            "COPY TO cannot be scanned for personal data on this resource",
+        )
+        .hint("use SELECT")
+    })
+}
+
+/// What the relay has to know of the statement.
+fn conduct(analysis: Analysis) -> Conduct {
+    Conduct {
+        touches_tagged: analysis.touches_tagged,
+        changes_catalog: analysis.statements.iter().any(|note| note.changes_catalog),
+        names: analysis
+            .statements
+            .into_iter()
+            .map(|note| name_change(note.effect))
+            .collect(),
+        facts: analysis.facts,
+    }
+}
+
+fn name_change(effect: Effect) -> NameChange {
+    match effect {
+        Effect::Prepare { name, .. } => NameChange::Prepare(name),
+        Effect::Deallocate { name } => NameChange::Deallocate(name),
+        Effect::DeallocateAll | Effect::Discard(proto::postgres::sql::Discard::All) => {
+            NameChange::DeallocateAll
+        }
+        Effect::Declare { cursor, .. } => NameChange::Declare(cursor),
+        _ => NameChange::None,
+    }
+}

@@ -1,0 +1,295 @@
+//! PostgreSQL: receives clients, reaches upstreams, and drives the sessions between them.
+
+mod catalog;
+mod dial;
+mod drive;
+mod login;
+mod session;
+mod sessions;
+mod surroundings;
+mod wire;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use model::{PluginName, Principal, ResourceName, Tag};
+use proto::postgres::catalog::{Catalog, CatalogBuilder, CatalogError, TaggedColumn};
+use tokio::time::Instant;
+
+pub(crate) use self::catalog::Record;
+use self::catalog::{ReadError, SharedRows};
+use self::dial::Target;
+pub(crate) use self::session::serve_client;
+pub(crate) use self::sessions::{Notice, Sessions};
+use crate::clock;
+use crate::config::{Config, ResourceConfig};
+use crate::policy::Policy;
+use crate::services::Services;
+use crate::tls::{self, TlsError};
+
+/// How old a catalog may be when a session begins. Changes made past the gateway are seen by
+/// then at the latest; those made through it, at once.
+const CATALOG_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// How often a statement that names something unknown may cause the catalog to be read again.
+const UNKNOWN_REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+/// How many sets of revealed tags are kept prepared: principals differ by few groups.
+const VARIANTS_MAX: usize = 64;
+
+/// One configured PostgreSQL upstream and what is known of it.
+pub struct Upstream {
+    pub(crate) name: ResourceName,
+    pub(crate) target: Target,
+    pub(crate) maskers: Vec<PluginName>,
+    pub(crate) scan_untagged: bool,
+    pub(crate) classifiers: Vec<PluginName>,
+    pub(crate) hold_for: Duration,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) sessions_max: Option<u64>,
+    pub(crate) sessions: AtomicUsize,
+    tagged: Vec<TaggedColumn>,
+    trusted_functions: Vec<String>,
+    epoch: AtomicU64,
+    snapshot: ArcSwapOption<Snapshot>,
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+/// What was read of an upstream's catalog at one moment.
+struct Snapshot {
+    epoch: u64,
+    read_at: Instant,
+    rows: SharedRows,
+    full: Arc<Catalog>,
+    variants: Mutex<HashMap<BTreeSet<Tag>, Arc<Catalog>>>,
+}
+
+/// The catalog as it counts for one principal.
+#[derive(Clone)]
+pub struct CatalogPair {
+    /// Changes with every reading.
+    pub epoch: u64,
+    /// Without the tags that policy reveals to the principal: what masks go by.
+    pub own: Arc<Catalog>,
+    /// With all tags, where that differs: what policies and classifiers are told.
+    pub full: Option<Arc<Catalog>>,
+}
+
+impl Upstream {
+    /// Prepares a configured resource.
+    ///
+    /// # Errors
+    /// [`TlsError`] where its authorities cannot be loaded.
+    pub fn new(resource: &ResourceConfig, config: &Config) -> Result<Self, TlsError> {
+        let upstream = &resource.upstream;
+        let tagged = config.tags.iter().flat_map(|tag| {
+            tag.columns
+                .iter()
+                .filter(|column| column.resource == resource.name)
+                .map(|column| TaggedColumn {
+                    schema: column.schema.clone(),
+                    table: column.table.clone(),
+                    column: column.column.clone(),
+                    tag: tag.name.clone(),
+                })
+        });
+        Ok(Self {
+            name: resource.name.clone(),
+            target: Target {
+                host: upstream.host.clone(),
+                port: upstream.port,
+                database: upstream.database.clone(),
+                user: resource.login.user.clone(),
+                password: resource.login.password.clone(),
+                sslmode: upstream.sslmode,
+                tls: tls::client(upstream.sslmode, resource.root_certificate.as_deref())?,
+            },
+            maskers: resource.maskers.clone(),
+            scan_untagged: resource.scan_untagged && !resource.maskers.is_empty(),
+            classifiers: resource.classifiers.clone(),
+            hold_for: resource.hold_for,
+            idle_timeout: resource.idle_timeout,
+            sessions_max: resource.max_sessions,
+            sessions: AtomicUsize::new(0),
+            tagged: tagged.collect(),
+            trusted_functions: resource.trusted_functions.clone(),
+            epoch: AtomicU64::new(0),
+            snapshot: ArcSwapOption::empty(),
+            refreshing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Whether any result could need masking.
+    pub(crate) fn masks(&self) -> bool {
+        !self.tagged.is_empty() || self.scan_untagged
+    }
+
+    /// Returns the number of the catalog in force.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Reads the catalog if there is none yet or it is old. Only resources with tags need one.
+    pub(crate) async fn ensure_catalog(&self, services: &Services) -> Result<(), ReadError> {
+        if self.tagged.is_empty() {
+            return Ok(());
+        }
+        let fresh = |snapshot: &Arc<Snapshot>| snapshot.read_at.elapsed() < CATALOG_AGE_MAX;
+        if self.snapshot.load().as_ref().is_some_and(fresh) {
+            return Ok(());
+        }
+        let _one_at_a_time = self.refreshing.lock().await;
+        if self.snapshot.load().as_ref().is_some_and(fresh) {
+            return Ok(());
+        }
+        self.read_catalog(Some(services.record())).await
+    }
+
+    /// Reads the catalog again, unless that was begun and done after this call.
+    pub(crate) async fn refresh_catalog(&self, services: &Services) -> Result<(), ReadError> {
+        if self.tagged.is_empty() {
+            return Ok(());
+        }
+        let asked_at = Instant::now();
+        let _one_at_a_time = self.refreshing.lock().await;
+        if self
+            .snapshot
+            .load()
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.read_at > asked_at)
+        {
+            return Ok(());
+        }
+        self.read_catalog(Some(services.record())).await
+    }
+
+    /// Whether the catalog was read so recently that reading it again for a name that it does
+    /// not know would be too often.
+    pub(crate) fn was_just_read(&self) -> bool {
+        self.snapshot
+            .load()
+            .as_ref()
+            .is_none_or(|snapshot| snapshot.read_at.elapsed() < UNKNOWN_REFRESH_EVERY)
+    }
+
+    pub(crate) async fn read_catalog(&self, record: Option<Record<'_>>) -> Result<(), ReadError> {
+        // Taken before the queries run: what changes meanwhile makes the snapshot old, not new.
+        let read_at = Instant::now();
+        let rows = catalog::read(&self.target, record).await.inspect_err(|error| {
+            tracing::error!(resource = %self.name, %error, "the upstream's catalog could not be read");
+        })?;
+        let epoch = self.epoch() + 1;
+        let full = self
+            .build(&rows, self.tagged.clone(), epoch)
+            .inspect_err(|error| {
+                tracing::error!(resource = %self.name, %error, "the configured tags do not fit the upstream");
+            })?;
+        let snapshot = Snapshot {
+            epoch,
+            read_at,
+            rows: Arc::new(rows),
+            full: Arc::new(full),
+            variants: Mutex::default(),
+        };
+        self.snapshot.store(Some(Arc::new(snapshot)));
+        self.epoch.store(epoch, Ordering::Release);
+        Ok(())
+    }
+
+    fn build(
+        &self,
+        rows: &catalog::Rows,
+        tagged: Vec<TaggedColumn>,
+        epoch: u64,
+    ) -> Result<Catalog, CatalogError> {
+        let mut builder = CatalogBuilder::new(tagged).trust(self.trusted_functions.iter().cloned());
+        for (query, rows) in rows.iter().enumerate() {
+            for row in rows {
+                let row: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
+                builder.row(query, &row)?;
+            }
+        }
+        builder.finish(epoch)
+    }
+
+    /// Returns the catalog as it counts for a principal.
+    ///
+    /// Where anything fails on the way, nothing is revealed.
+    pub(crate) fn catalogs(&self, principal: &Principal, policy: &Policy) -> CatalogPair {
+        let Some(snapshot) = self.snapshot.load_full() else {
+            return CatalogPair {
+                epoch: 0,
+                own: Arc::default(),
+                full: None,
+            };
+        };
+        let revealed = self.revealed(principal, policy);
+        let full = Arc::clone(&snapshot.full);
+        if revealed.is_empty() {
+            return CatalogPair {
+                epoch: snapshot.epoch,
+                own: full,
+                full: None,
+            };
+        }
+        let own = snapshot.variant(
+            revealed,
+            |tagged| self.build(&snapshot.rows, tagged, snapshot.epoch),
+            &self.tagged,
+        );
+        match own {
+            Some(own) => CatalogPair {
+                epoch: snapshot.epoch,
+                own,
+                full: Some(full),
+            },
+            None => CatalogPair {
+                epoch: snapshot.epoch,
+                own: full,
+                full: None,
+            },
+        }
+    }
+
+    /// Returns the tags of this upstream that policy reveals to a principal.
+    fn revealed(&self, principal: &Principal, policy: &Policy) -> BTreeSet<Tag> {
+        let tags: BTreeSet<Tag> = self.tagged.iter().map(|column| column.tag.clone()).collect();
+        let tags: Vec<Tag> = tags.into_iter().collect();
+        match policy.reveals(principal, &self.name, &tags, "postgres", clock::unix_seconds()) {
+            Ok(revealed) => revealed.into_iter().collect(),
+            Err(refusal) => {
+                tracing::error!(error = %refusal.message, "policies failed; nothing is revealed");
+                BTreeSet::new()
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// Returns the catalog without the revealed tags, building it the first time.
+    fn variant(
+        &self,
+        revealed: BTreeSet<Tag>,
+        build: impl FnOnce(Vec<TaggedColumn>) -> Result<Catalog, CatalogError>,
+        tagged: &[TaggedColumn],
+    ) -> Option<Arc<Catalog>> {
+        let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(catalog) = variants.get(&revealed) {
+            return Some(Arc::clone(catalog));
+        }
+        let hidden = tagged
+            .iter()
+            .filter(|column| !revealed.contains(&column.tag))
+            .cloned()
+            .collect();
+        let catalog = Arc::new(build(hidden).ok()?);
+        if variants.len() >= VARIANTS_MAX {
+            variants.clear();
+        }
+        variants.insert(revealed, Arc::clone(&catalog));
+        Some(catalog)
+    }
+}

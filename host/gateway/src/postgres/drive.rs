@@ -1,0 +1,454 @@
+//! Drives one session: the only place where a relay meets sockets, the clock and the journal.
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use journal::Durable;
+use model::{Fault, Refusal, Rule};
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use proto::postgres::relay::{Fatal, Outbox, Relay};
+use proto::session::Waiting;
+
+use super::Upstream;
+use super::sessions::Notice;
+use super::surroundings::{Next, Surroundings};
+use super::wire::Wire;
+use crate::clock;
+
+/// One read's size to begin with, and at most: a session that streams grows to the larger one,
+/// a thousand idle ones stay small.
+const READ_BYTES_MIN: usize = 8 << 10;
+const READ_BYTES_MAX: usize = 256 << 10;
+
+/// How much of a client's pipeline is kept while its batch waits on the road. Beyond it the
+/// client is read no further.
+const CLIENT_AHEAD_BYTES_MAX: usize = 1 << 20;
+
+/// How often a session looks at the clock: the recording hands over what is five seconds old.
+const QUIET_TICK: Duration = Duration::from_secs(5);
+
+/// How long a client may take to accept the last words of its session.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// When a session must end whatever it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// When the token ends.
+    pub(crate) token: Instant,
+    /// How long a session may say nothing.
+    pub(crate) idle: Option<Duration>,
+}
+
+/// Why a session ended, in the words of the journal.
+pub(crate) type Ended = &'static str;
+
+/// Everything one session consists of.
+pub(crate) struct Drive<'a> {
+    pub(crate) relay: Relay,
+    pub(crate) client: Wire,
+    pub(crate) upstream: Wire,
+    pub(crate) surroundings: Surroundings<'a>,
+    pub(crate) origin: Arc<Upstream>,
+    pub(crate) pid: i32,
+    pub(crate) secret: bytes::Bytes,
+    pub(crate) notices: mpsc::Receiver<Notice>,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// What an exchange of bytes came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Event {
+    ClientGone,
+    Durable(bool),
+    Moved,
+    Notice(Notice),
+    CancelDone,
+    RefreshDone(bool),
+    Tick,
+    UpstreamGone,
+}
+
+/// The parts that change from turn to turn.
+struct Turn<'a> {
+    client_in: Input,
+    upstream_in: Input,
+    durable: Option<Durable<'a>>,
+    cancelling: Option<JoinHandle<()>>,
+    refreshing: Option<JoinHandle<bool>>,
+    draining: bool,
+    last_words: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+struct Input {
+    bytes: BytesMut,
+    read_size: usize,
+}
+
+impl Input {
+    fn new() -> Self {
+        Self {
+            bytes: BytesMut::new(),
+            read_size: READ_BYTES_MIN,
+        }
+    }
+
+    /// Reads once; `Ready(Ok(0))` is the end.
+    fn poll_fill(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.bytes.reserve(self.read_size);
+        let filled = std::task::ready!(poll_read_buf(Pin::new(wire), cx, &mut self.bytes))?;
+        if filled >= self.read_size {
+            self.read_size = (self.read_size * 4).min(READ_BYTES_MAX);
+        }
+        Poll::Ready(Ok(filled))
+    }
+}
+
+impl<'a> Drive<'a> {
+    /// Runs the session to its end; returns why it ended and how many operations it had.
+    pub(crate) async fn run(mut self) -> (Ended, u64) {
+        let mut turn = Turn::new(&self.deadlines);
+        let ended = loop {
+            if let Err(fatal) = self.step(&mut turn) {
+                break self.part(&fatal, "ended by the gateway").await;
+            }
+            if let Some(failure) = self.surroundings.tape().failure() {
+                tracing::error!(error = %failure, "a session ends because it cannot be recorded");
+                // What was not recorded is not passed on either.
+                self.abandon();
+                break "recording failed";
+            }
+            if self.relay.is_leaving() && self.relay.to_upstream.pending().is_empty() {
+                break "closed by the client";
+            }
+            if turn.draining && self.relay.is_idle() {
+                let fatal = Fatal::new("57P01", Fault::Operator, "the gateway is shutting down");
+                break self.part(&fatal, "gateway stopped").await;
+            }
+            let event = poll_fn(|cx| self.poll_exchange(&mut turn, cx)).await;
+            if let Some(ended) = self.on_event(event, &mut turn).await {
+                break ended;
+            }
+        };
+        self.relay.lose(clock::unix_us());
+        self.surroundings.write_outcomes(&mut self.relay);
+        let operations = u64::from(self.relay.operation_count());
+        self.surroundings.finish().await;
+        (ended, operations)
+    }
+
+    async fn on_event(&mut self, event: Event, turn: &mut Turn<'a>) -> Option<Ended> {
+        match event {
+            Event::Moved => None,
+            Event::Durable(written) => {
+                turn.durable = None;
+                self.relay.durable(written);
+                None
+            }
+            Event::CancelDone => {
+                turn.cancelling = None;
+                None
+            }
+            Event::RefreshDone(refreshed) => {
+                turn.refreshing = None;
+                if refreshed {
+                    self.relay.catalog_refreshed();
+                    return None;
+                }
+                let fatal = Fatal::new(
+                    "08006",
+                    Fault::Upstream,
+                    "the resource's catalog could not be read",
+                );
+                Some(self.part(&fatal, "catalog not readable").await)
+            }
+            Event::Notice(Notice::Cancel) => {
+                self.cancel(turn);
+                None
+            }
+            Event::Notice(Notice::Drain) => {
+                turn.draining = true;
+                None
+            }
+            Event::Notice(Notice::Stop) => {
+                let fatal = Fatal::new("57P01", Fault::Operator, "the gateway is shutting down");
+                Some(self.part(&fatal, "gateway stopped").await)
+            }
+            Event::Tick => self.on_tick(turn).await,
+            Event::ClientGone => {
+                self.abandon();
+                Some("client disconnected")
+            }
+            Event::UpstreamGone => {
+                let fatal = Fatal::new(
+                    "08006",
+                    Fault::Upstream,
+                    "the connection to the resource was lost",
+                );
+                Some(self.part(&fatal, "upstream disconnected").await)
+            }
+        }
+    }
+
+    /// Does everything that needs no waiting.
+    fn step(&mut self, turn: &mut Turn<'a>) -> Result<(), Fatal> {
+        let now_us = clock::unix_us();
+        self.surroundings.tape().set_time(now_us);
+        if self.relay.wants_upstream() && !turn.upstream_in.bytes.is_empty() {
+            self.relay
+                .on_upstream(&mut turn.upstream_in.bytes, &mut self.surroundings, now_us)?;
+            self.surroundings.write_outcomes(&mut self.relay);
+        }
+        // A statement sent now could be hit by the cancel request that is still on its way.
+        if turn.cancelling.is_some() {
+            return Ok(());
+        }
+        loop {
+            self.relay
+                .on_client(&mut turn.client_in.bytes, &mut self.surroundings, now_us)?;
+            match self.relay.waiting() {
+                Waiting::Judgement { .. } => {
+                    if self.relay.catalog_stale() {
+                        self.refresh_catalog(turn);
+                        return Ok(());
+                    }
+                    match self.surroundings.judge(&self.relay, self.origin.was_just_read()) {
+                        Next::Judged(judged) => self.relay.judge(judged, now_us),
+                        Next::RefreshCatalog => {
+                            self.refresh_catalog(turn);
+                            return Ok(());
+                        }
+                        Next::Wait => return Ok(()),
+                    }
+                }
+                Waiting::Approval { .. } => self.relay.answer_hold(Err(no_approver()), now_us),
+                Waiting::Durability if turn.durable.is_some() => return Ok(()),
+                Waiting::Durability => match self.surroundings.write_intents(&self.relay) {
+                    Some(durable) => {
+                        turn.durable = Some(durable);
+                        return Ok(());
+                    }
+                    None => self.relay.durable(false),
+                },
+                Waiting::Done => {}
+                Waiting::Free => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes, waits and reads as far as anything is ready.
+    fn poll_exchange(&mut self, turn: &mut Turn<'a>, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut wrote = 0;
+        match poll_write_out(&mut self.upstream, &mut self.relay.to_upstream, cx) {
+            Ok(count) => wrote += count,
+            Err(_) => return Poll::Ready(Event::UpstreamGone),
+        }
+        match poll_write_out(&mut self.client, &mut self.relay.to_client, cx) {
+            Ok(count) => wrote += count,
+            Err(_) => return Poll::Ready(Event::ClientGone),
+        }
+        if let Poll::Ready(event) = turn.poll_signals(&mut self.notices, cx) {
+            return Poll::Ready(event);
+        }
+        let mut moved = false;
+        if self.relay.wants_upstream() {
+            match turn.upstream_in.poll_fill(&mut self.upstream, cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::UpstreamGone),
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Pending => {}
+            }
+        }
+        let ahead = turn.client_in.bytes.len();
+        if self.relay.wants_client()
+            || (self.relay.waiting() != Waiting::Free && ahead < CLIENT_AHEAD_BYTES_MAX)
+        {
+            match turn.client_in.poll_fill(&mut self.client, cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Pending => {}
+            }
+        }
+        if moved {
+            turn.last_words = Instant::now();
+        }
+        let unblocked =
+            wrote > 0 && (!turn.upstream_in.bytes.is_empty() || ahead > 0 || turn.is_ending(&self.relay));
+        if moved || unblocked {
+            Poll::Ready(Event::Moved)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn refresh_catalog(&self, turn: &mut Turn<'a>) {
+        if turn.refreshing.is_none() {
+            let origin = Arc::clone(&self.origin);
+            let services = self.surroundings.services();
+            turn.refreshing = Some(tokio::spawn(async move {
+                origin.refresh_catalog(&services).await.is_ok()
+            }));
+        }
+    }
+
+    /// Passes a client's cancel request on, if there is anything to cancel.
+    fn cancel(&mut self, turn: &mut Turn<'a>) {
+        if let Waiting::Approval { .. } = self.relay.waiting() {
+            let refusal = Refusal::new(
+                Rule::ApprovalUnavailable,
+                Fault::Client,
+                "cancelled while waiting",
+            );
+            self.relay.answer_hold(Err(refusal), clock::unix_us());
+        } else if self.relay.is_running() && turn.cancelling.is_none() {
+            turn.cancelling = Some(self.spawn_cancel());
+        }
+    }
+
+    fn spawn_cancel(&self) -> JoinHandle<()> {
+        let (origin, pid, secret) = (Arc::clone(&self.origin), self.pid, self.secret.clone());
+        tokio::spawn(async move { origin.target.cancel(pid, &secret).await })
+    }
+
+    /// Leaves nothing running upstream for a client that is gone.
+    fn abandon(&mut self) {
+        if self.relay.is_running() {
+            // Runs on by itself; it has a time limit of its own.
+            drop(self.spawn_cancel());
+        }
+    }
+
+    async fn on_tick(&mut self, turn: &mut Turn<'a>) -> Option<Ended> {
+        let now = Instant::now();
+        self.relay.tick(clock::unix_us());
+        self.surroundings.tape().set_time(clock::unix_us());
+        self.surroundings.tape().tick();
+        if now >= self.deadlines.token {
+            let fatal = Fatal::new(
+                "57P01",
+                Fault::Client,
+                "the token has expired; connect again with a new one",
+            );
+            return Some(self.part(&fatal, "token expired").await);
+        }
+        if let Some(idle) = self.deadlines.idle
+            && now >= turn.last_words + idle
+        {
+            let fatal = Fatal::new("57P05", Fault::Client, "the session was idle for too long");
+            return Some(self.part(&fatal, "idle").await);
+        }
+        let next = turn.next_tick(&self.deadlines);
+        turn.timer.as_mut().reset(next);
+        None
+    }
+
+    /// Ends the session with a last word, and stops what runs upstream.
+    async fn part(&mut self, fatal: &Fatal, ended: Ended) -> Ended {
+        self.abandon();
+        tracing::info!(message = "session ends", reason = ended, fault = fatal.fault.label(), error = %fatal.message);
+        self.relay.end(fatal, clock::unix_us());
+        let farewell = async {
+            while !self.relay.to_client.pending().is_empty() {
+                let count = self.client.write(self.relay.to_client.pending()).await?;
+                self.relay.to_client.advance(count);
+            }
+            self.client.shutdown().await
+        };
+        let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
+        ended
+    }
+}
+
+impl Turn<'_> {
+    fn new(deadlines: &Deadlines) -> Self {
+        let last_words = Instant::now();
+        let mut turn = Self {
+            client_in: Input::new(),
+            upstream_in: Input::new(),
+            durable: None,
+            cancelling: None,
+            refreshing: None,
+            draining: false,
+            last_words,
+            timer: Box::pin(tokio::time::sleep_until(last_words)),
+        };
+        let next = turn.next_tick(deadlines);
+        turn.timer.as_mut().reset(next);
+        turn
+    }
+
+    /// When to look at the clock again: at a deadline, and for what a quiet session has recorded.
+    fn next_tick(&self, deadlines: &Deadlines) -> Instant {
+        let soon = Instant::now() + QUIET_TICK;
+        let idle = deadlines.idle.map_or(soon, |idle| self.last_words + idle);
+        soon.min(idle).min(deadlines.token)
+    }
+
+    fn is_ending(&self, relay: &Relay) -> bool {
+        relay.is_leaving() || self.draining
+    }
+
+    fn poll_signals(&mut self, notices: &mut mpsc::Receiver<Notice>, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Some(durable) = &mut self.durable
+            && let Poll::Ready(written) = Pin::new(durable).poll(cx)
+        {
+            return Poll::Ready(Event::Durable(written.is_ok()));
+        }
+        if let Some(task) = &mut self.cancelling
+            && Pin::new(task).poll(cx).is_ready()
+        {
+            return Poll::Ready(Event::CancelDone);
+        }
+        if let Some(task) = &mut self.refreshing
+            && let Poll::Ready(refreshed) = Pin::new(task).poll(cx)
+        {
+            return Poll::Ready(Event::RefreshDone(refreshed.unwrap_or(false)));
+        }
+        if let Poll::Ready(Some(notice)) = notices.poll_recv(cx) {
+            return Poll::Ready(Event::Notice(notice));
+        }
+        self.timer.as_mut().poll(cx).map(|()| Event::Tick)
+    }
+}
+
+/// Writes as much as the peer takes; returns how much that was.
+fn poll_write_out(wire: &mut Wire, out: &mut Outbox, cx: &mut Context<'_>) -> io::Result<usize> {
+    let mut wrote = 0;
+    while !out.pending().is_empty() {
+        match Pin::new(&mut *wire).poll_write(cx, out.pending()) {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(count)) => {
+                out.advance(count);
+                wrote += count;
+            }
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => break,
+        }
+    }
+    if wire.is_tls() {
+        // TLS keeps a record until it is flushed; an unready socket wakes us again by itself.
+        if let Poll::Ready(Err(error)) = Pin::new(wire).poll_flush(cx) {
+            return Err(error);
+        }
+    }
+    Ok(wrote)
+}
+
+/// The refusal for what a human must agree to, as long as nobody can be asked.
+fn no_approver() -> Refusal {
+    Refusal::new(
+        Rule::ApprovalUnavailable,
+        Fault::Operator,
+        "this needs an approval, and no approver is configured",
+    )
+    .hint("ask the operator for a policy that permits \"execute\"")
+}

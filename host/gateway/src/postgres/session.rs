@@ -1,0 +1,396 @@
+//! One client from its first byte to its last: received, known, connected, driven, accounted.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use model::event::Event;
+use model::{Fault, Principal, Refusal, SessionId, Verdict};
+use proto::postgres::frame;
+use proto::postgres::relay::{Relay, RelayOptions, sqlstate};
+use proto::postgres::startup::Startup;
+use proto::postgres::upstream::Established;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Upstream;
+use super::drive::{Deadlines, Drive};
+use super::login::{self, Arrival, ArrivalError};
+use super::sessions::NOTICES_MAX;
+use super::surroundings::Surroundings;
+use super::wire::{Wire, tune};
+use crate::clock;
+use crate::gate::Asker;
+use crate::recording::Tape;
+use crate::services::{Services, random};
+
+/// The one sentence for every token that is not accepted; the log has the reason.
+const BAD_TOKEN: &str = "authentication failed: the token was not accepted";
+
+/// The longest application name PostgreSQL keeps, in bytes.
+const APPLICATION_NAME_BYTES_MAX: usize = 63;
+
+/// Serves one connection to its end.
+pub(crate) async fn serve_client(stream: TcpStream, services: Arc<Services>) {
+    let client = login::peer(&stream);
+    if let Err(error) = tune(&stream) {
+        tracing::debug!(%error, "a connection was gone before it began");
+        return;
+    }
+    let login_max = services.login_max;
+    match tokio::time::timeout(login_max, receive(stream, &services, &client)).await {
+        Ok(Some(admitted)) => admitted.serve(&services).await,
+        Ok(None) => {}
+        Err(_) => refused(&services, &client, None, "the login took too long"),
+    }
+}
+
+/// A client that may have a session.
+struct Admitted {
+    wire: Wire,
+    startup: Startup,
+    settings: Vec<(String, String)>,
+    principal: Arc<Principal>,
+    expires: u64,
+    upstream: Arc<Upstream>,
+    client: String,
+}
+
+async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> Option<Admitted> {
+    let arrival = login::receive(stream, services.tls.as_ref(), services.plaintext_allowed).await;
+    let (mut wire, startup) = match arrival {
+        Ok(Arrival::Session { wire, startup }) => (wire, startup),
+        Ok(Arrival::Cancel { pid, secret }) => {
+            if !services.sessions.cancel(pid, &secret) {
+                tracing::info!(client, "a cancel request with an unknown key was ignored");
+            }
+            return None;
+        }
+        // Health checks and pg_isready connect and leave.
+        Err(ArrivalError::Io(error)) => {
+            tracing::debug!(client, %error, "a client left before its startup");
+            return None;
+        }
+        Err(error) => {
+            refused(services, client, None, &error.to_string());
+            return None;
+        }
+    };
+    match admit(&mut wire, &startup, services, client).await {
+        Ok((settings, principal, expires, upstream)) => Some(Admitted {
+            wire,
+            startup,
+            settings,
+            principal: Arc::new(principal),
+            expires,
+            upstream,
+            client: client.to_owned(),
+        }),
+        Err(turned) => {
+            refused(services, client, turned.upstream.as_deref(), &turned.reason);
+            if let Some((sqlstate, message)) = turned.tell {
+                login::refuse(&mut wire, sqlstate, &message).await;
+            }
+            None
+        }
+    }
+}
+
+/// Why a client is turned away: precisely for the journal, blandly for the client.
+struct Turned {
+    reason: String,
+    upstream: Option<Arc<Upstream>>,
+    tell: Option<(&'static str, String)>,
+}
+
+impl Turned {
+    fn new(reason: impl ToString, sqlstate: &'static str, tell: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_string(),
+            upstream: None,
+            tell: Some((sqlstate, tell.into())),
+        }
+    }
+}
+
+type Admission = (Vec<(String, String)>, Principal, u64, Arc<Upstream>);
+
+async fn admit(
+    wire: &mut Wire,
+    startup: &Startup,
+    services: &Arc<Services>,
+    client: &str,
+) -> Result<Admission, Turned> {
+    let settings = startup
+        .settings()
+        .map_err(|e| Turned::new(&e, e.sqlstate(), e.to_string()))?;
+    let database = startup
+        .database()
+        .map_err(|e| Turned::new(&e, e.sqlstate(), e.to_string()))?;
+    let mut negotiation = Vec::new();
+    startup.negotiate(&mut negotiation);
+    let broken = |error: &dyn std::fmt::Display| Turned {
+        reason: error.to_string(),
+        upstream: None,
+        tell: None,
+    };
+    if !negotiation.is_empty() {
+        wire.send(&mut negotiation).await.map_err(|e| broken(&e))?;
+    }
+    let token = login::ask_token(wire).await.map_err(|e| broken(&e))?;
+    let text = token.text().map_err(|e| Turned::new(e, "28P01", BAD_TOKEN))?;
+    let verified = services
+        .identity
+        .verify(text, clock::unix_seconds())
+        .await
+        .map_err(|error| Turned::new(error, "28P01", BAD_TOKEN))?;
+    // Known from here on; but not told whether a resource exists that may not be used.
+    let unknown = || Turned::new("no such resource", "3D000", no_resource(database));
+    let upstream = services.upstream(database).ok_or_else(unknown)?;
+    let verdict = services.gate.policy.connect(
+        &verified.principal,
+        &upstream.name,
+        "postgres",
+        clock::unix_seconds(),
+    );
+    let reason = match verdict {
+        Verdict::Run { .. } => return Ok((settings, verified.principal, verified.expires, upstream)),
+        Verdict::Hold { .. } => "connecting would need an approval".into(),
+        Verdict::Refuse(Refusal { message, .. }) => message,
+    };
+    tracing::info!(client, principal = verified.principal.key(), resource = %upstream.name, %reason, "may not connect");
+    Err(Turned {
+        reason: reason.to_string(),
+        upstream: Some(upstream),
+        tell: Some(("3D000", no_resource(database))),
+    })
+}
+
+fn no_resource(database: &str) -> String {
+    let database: String = database.chars().take(64).collect();
+    format!("resource \"{database}\" does not exist, or you may not connect to it")
+}
+
+/// Writes down that a client was turned away.
+fn refused(services: &Services, client: &str, upstream: Option<&Upstream>, reason: &str) {
+    tracing::warn!(client, reason, "login refused");
+    services.meters.login_refused();
+    let event = Event::LoginRefused {
+        client,
+        resource: upstream.map(|upstream| &upstream.name),
+        reason,
+    };
+    if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
+        tracing::error!(%error, "a refused login could not be written down");
+    }
+}
+
+/// A session's place among those allowed; given back when dropped.
+struct Place<'a>(&'a Services, &'a Upstream);
+
+impl<'a> Place<'a> {
+    fn take(services: &'a Services, upstream: &'a Upstream) -> Option<Self> {
+        let all = services.session_count.fetch_add(1, Ordering::Relaxed) as u64;
+        let here = upstream.sessions.fetch_add(1, Ordering::Relaxed) as u64;
+        let place = Self(services, upstream);
+        let room = all < services.sessions_max && upstream.sessions_max.is_none_or(|max| here < max);
+        room.then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.session_count.fetch_sub(1, Ordering::Relaxed);
+        self.1.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admitted {
+    async fn serve(mut self, services: &Arc<Services>) {
+        let upstream = Arc::clone(&self.upstream);
+        let Some(_place) = Place::take(services, &upstream) else {
+            refused(services, &self.client, Some(&upstream), "too many sessions");
+            return login::refuse(&mut self.wire, "53300", "too many sessions; try again later").await;
+        };
+        let session = SessionId::new(clock::unix_us() / 1000, random());
+        if self.write_start(session, services).await.is_err() {
+            let refusal = proto::session::journal_unavailable();
+            return login::refuse(&mut self.wire, sqlstate(refusal.rule), &refusal.message).await;
+        }
+        services.meters.session_started();
+        let (ended, operations) = self.run(session, services).await;
+        services.meters.session_ended();
+        let event = Event::SessionEnd {
+            session,
+            reason: ended,
+            operations,
+        };
+        if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
+            tracing::error!(%error, %session, "a session's end could not be written down");
+        }
+        tracing::info!(%session, reason = ended, operations, "session ended");
+    }
+
+    async fn write_start(&self, session: SessionId, services: &Services) -> Result<(), ()> {
+        let event = Event::SessionStart {
+            session,
+            principal: &self.principal,
+            resource: &self.upstream.name,
+            protocol: "postgres",
+            client: &self.client,
+            expires: self.expires,
+        };
+        let ticket = services
+            .journal
+            .append(|out| event.encode(clock::unix_us(), out))
+            .map_err(drop)?;
+        services.journal.durable(ticket).await.map_err(drop)?;
+        tracing::info!(%session, principal = self.principal.key(), resource = %self.upstream.name, client = self.client, "session started");
+        Ok(())
+    }
+
+    /// Reaches the upstream and drives the session; returns why it ended and how many
+    /// operations it put on the road.
+    async fn run(mut self, session: SessionId, services: &Arc<Services>) -> (&'static str, u64) {
+        let application = self.name_application(session);
+        let established = match self.reach(services).await {
+            Ok(established) => established,
+            Err(error) => {
+                tracing::error!(%session, resource = %self.upstream.name, fault = error.1.label(), error = error.0, "the resource cannot be used");
+                login::refuse(
+                    &mut self.wire,
+                    "08006",
+                    "the resource cannot be reached; the operator has been told why",
+                )
+                .await;
+                return ("upstream not reached", 0);
+            }
+        };
+        let (upstream_wire, established) = established;
+        let (notices, inbox) = mpsc::channel(NOTICES_MAX);
+        let secret = mint_secret(&self.startup);
+        let _listed = services
+            .sessions
+            .add(session, established.pid, secret.clone(), notices);
+        let user = self.startup.user().unwrap_or_default();
+        let mut welcome = welcome(&established, &secret, user, application.as_deref());
+        if self.wire.send(&mut welcome).await.is_err() {
+            return ("client disconnected", 0);
+        }
+        self.drive(session, services, upstream_wire, established, inbox)
+            .await
+    }
+
+    async fn reach(&mut self, services: &Services) -> Result<(Wire, Established), (String, Fault)> {
+        self.upstream
+            .ensure_catalog(services)
+            .await
+            .map_err(|e| (e.to_string(), Fault::Operator))?;
+        let settings = std::mem::take(&mut self.settings);
+        self.upstream
+            .target
+            .log_in(settings)
+            .await
+            .map_err(|e| (e.to_string(), e.fault()))
+    }
+
+    /// Marks the upstream session with ours, so that its own logs can be held against the
+    /// journal; returns the name the client chose for itself.
+    fn name_application(&mut self, session: SessionId) -> Option<String> {
+        let own = self
+            .settings
+            .iter()
+            .position(|(name, _)| name == "application_name");
+        let own = own.map(|index| self.settings.remove(index).1);
+        let mark = format!("tidegate:{session}");
+        let room = APPLICATION_NAME_BYTES_MAX - mark.len() - 1;
+        let name = match &own {
+            Some(own) => format!("{mark} {}", &own[..own.floor_char_boundary(room)]),
+            None => mark,
+        };
+        self.settings.push(("application_name".to_owned(), name));
+        own
+    }
+
+    async fn drive(
+        self,
+        session: SessionId,
+        services: &Arc<Services>,
+        upstream_wire: Wire,
+        established: Established,
+        notices: mpsc::Receiver<super::Notice>,
+    ) -> (&'static str, u64) {
+        let options = RelayOptions {
+            session,
+            seed: random(),
+            nonce: random(),
+            salt: random(),
+            masking: self.upstream.masks(),
+            hold_for: self.upstream.hold_for,
+        };
+        let tape = Tape::start(services, session, &self.upstream.name, &options.salt);
+        let asker = Asker {
+            session,
+            scope: services.scopes.number(&self.principal, &self.upstream.name),
+            principal: Arc::clone(&self.principal),
+        };
+        let left = self.expires.saturating_sub(clock::unix_seconds());
+        let drive = Drive {
+            relay: Relay::new(options),
+            client: self.wire,
+            upstream: upstream_wire,
+            surroundings: Surroundings::new(services, &self.upstream, asker, tape),
+            origin: Arc::clone(&self.upstream),
+            pid: established.pid,
+            secret: established.secret,
+            notices,
+            deadlines: Deadlines {
+                token: Instant::now() + Duration::from_secs(left.min(TOKEN_LIFE_SECONDS_MAX)),
+                idle: self.upstream.idle_timeout,
+            },
+        };
+        drive.run().await
+    }
+}
+
+/// A bound for the timer only; the verifier has its own limit on a token's life.
+const TOKEN_LIFE_SECONDS_MAX: u64 = 366 * 24 * 3600;
+
+/// Makes the key the client will cancel with: 4 bytes in protocol 3.0, 32 in 3.2. The upstream's
+/// own key stays with the gateway.
+fn mint_secret(startup: &Startup) -> Vec<u8> {
+    if startup.negotiated_minor() >= 2 {
+        random::<32>().to_vec()
+    } else {
+        random::<4>().to_vec()
+    }
+}
+
+/// Everything a client gets once it is in: that it is, the server's parameters, its cancel key.
+/// Of the parameters, those that would tell the stored account or our own mark say what the
+/// client itself asked for.
+fn welcome(established: &Established, secret: &[u8], user: &str, application: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::put(&mut out, b'R', |body| {
+        body.extend_from_slice(&0_i32.to_be_bytes())
+    });
+    for (name, value) in &established.parameters {
+        let value = match &name[..] {
+            b"application_name" => application.unwrap_or("").as_bytes(),
+            b"is_superuser" => b"off",
+            b"session_authorization" => user.as_bytes(),
+            _ => value,
+        };
+        frame::put(&mut out, b'S', |body| {
+            frame::put_string(body, name);
+            frame::put_string(body, value);
+        });
+    }
+    frame::put(&mut out, b'K', |body| {
+        body.extend_from_slice(&established.pid.to_be_bytes());
+        body.extend_from_slice(secret);
+    });
+    frame::put(&mut out, b'Z', |body| body.push(b'I'));
+    out
+}

@@ -1,0 +1,295 @@
+//! Starts everything in order, serves, and stops in order.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use journal::Journal;
+use journal::recording::{Recordings, RecordingsOptions};
+use model::event::Event;
+use proto::postgres::mask::PseudonymKey;
+use proto::postgres::sql::Limits;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::{Config, PluginKind};
+use crate::evidence::{open_journal, write_start};
+use crate::export::Export;
+use crate::gate::Gate;
+use crate::identity::Identity;
+use crate::meters::Meters;
+use crate::policy::{Names, Policy};
+use crate::postgres::{Notice, Sessions, Upstream, serve_client};
+use crate::services::{Scopes, Services};
+use crate::state::State;
+use crate::workers::Workers;
+use crate::{admin, metrics, plugins, tls};
+
+/// How long sessions have to end once they were told to stop for good.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// How often the gateway looks whether the last session has gone while it drains.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How long the gateway waits after accepting a connection failed: usually for want of file
+/// descriptors, which trying again at once does not bring back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// Whatever keeps it from starting, with what was attempted.
+pub async fn serve(config: Config) -> Result<()> {
+    let metrics = metrics::install().context("the metrics recorder could not be installed")?;
+    let postgres = bind(config.listen.postgres).await?;
+    let admin = match config.listen.admin {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let gateway = Gateway::start(&config).await?;
+    let stop = CancellationToken::new();
+    let health: Arc<dyn admin::Health> = Arc::clone(&gateway.readiness) as _;
+    let mut background = gateway.begin_background(&config, &stop)?;
+    if let Some(listener) = admin {
+        announce("admin", &listener)?;
+        background.push(tokio::spawn(admin::serve(
+            listener,
+            health,
+            metrics,
+            stop.clone(),
+        )));
+    }
+    announce("postgres", &postgres)?;
+    gateway.readiness.serving.store(true, Ordering::Release);
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        () = accept(&postgres, &gateway) => {}
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+    }
+    drop(postgres);
+    gateway.drain(config.serve.drain).await;
+    gateway.close(&stop, background).await
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+fn announce(protocol: &str, listener: &TcpListener) -> Result<()> {
+    let address = listener.local_addr()?;
+    tracing::info!(protocol, %address, "listening");
+    Ok(())
+}
+
+async fn accept(listener: &TcpListener, gateway: &Gateway) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Connections that have no session yet count too: nobody may hold any number of them.
+        let open = gateway.connections.fetch_add(1, Ordering::Relaxed);
+        if open >= gateway.connections_max {
+            gateway.connections.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!("too many connections; one was closed");
+            continue;
+        }
+        let (services, connections) = (Arc::clone(&gateway.services), Arc::clone(&gateway.connections));
+        gateway.workers.hand_over(stream, move |stream| async move {
+            let _open = Open(connections);
+            serve_client(stream, services).await;
+        });
+    }
+}
+
+/// An open connection, counted until dropped.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The running gateway.
+struct Gateway {
+    services: Arc<Services>,
+    readiness: Arc<Readiness>,
+    workers: Workers,
+    state: State,
+    origin: String,
+    connections: Arc<AtomicUsize>,
+    connections_max: usize,
+}
+
+/// Whether the gateway is fit to serve, for its health checks.
+struct Readiness {
+    journal: Journal,
+    serving: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl admin::Health for Readiness {
+    fn live(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn ready(&self) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        if !self.serving.load(Ordering::Acquire) {
+            reasons.push("starting".to_owned());
+        }
+        if self.draining.load(Ordering::Acquire) {
+            reasons.push("draining".to_owned());
+        }
+        if let Err(error) = self.journal.health() {
+            reasons.push(error.to_string());
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+/// Connections that have no session yet, on top of the sessions allowed.
+const CONNECTIONS_EXTRA: usize = 512;
+
+impl Gateway {
+    async fn start(config: &Config) -> Result<Self> {
+        let policy = Policy::load(&config.policy_files, &Names::of(config))?;
+        let plugins = plugins::load(config).await?;
+        let state = State::open(&config.state.database)
+            .await
+            .context("the state database")?;
+        let (journal, origin) = open_journal(config, &state).await?;
+        write_start(&journal, &plugins, policy.hash()).await?;
+        let place = format!("file:{}", config.state.recordings.display());
+        let recordings = Recordings::open(&place, journal.clone(), RecordingsOptions::default())?;
+        let identity = Identity::new(&config.identities)?;
+        for (name, error) in identity.warm(clock::unix_seconds()).await {
+            tracing::error!(identity = name, %error, "an identity provider has no keys yet; its tokens are refused");
+        }
+        let upstreams = config
+            .resources
+            .iter()
+            .map(|resource| {
+                Ok((
+                    resource.name.as_str().to_owned(),
+                    Arc::new(Upstream::new(resource, config)?),
+                ))
+            })
+            .collect::<Result<HashMap<_, _>>>()?;
+        let key = config.masking_key.load()?;
+        let key: [u8; 32] = key
+            .expose()
+            .try_into()
+            .context("the masking key is not 32 bytes long")?;
+        let limits = Limits {
+            bytes_max: config.limits.statement as usize,
+            ..Limits::default()
+        };
+        let services = Services {
+            gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
+            identity,
+            journal: journal.clone(),
+            recordings,
+            sessions: Sessions::default(),
+            session_count: AtomicUsize::new(0),
+            sessions_max: config.limits.sessions,
+            upstreams,
+            tls: config.tls.as_ref().map(tls::server).transpose()?,
+            plaintext_allowed: config.listen.insecure_plaintext,
+            login_max: config.limits.login,
+            pseudonym_key: PseudonymKey::new(key),
+            meters: Meters::new(),
+            scopes: Scopes::default(),
+        };
+        Ok(Self {
+            services: Arc::new(services),
+            readiness: Arc::new(Readiness {
+                journal,
+                serving: AtomicBool::new(false),
+                draining: AtomicBool::new(false),
+            }),
+            workers: Workers::start(config.serve.workers)?,
+            state,
+            origin,
+            connections: Arc::default(),
+            connections_max: config.limits.sessions as usize + CONNECTIONS_EXTRA,
+        })
+    }
+
+    /// Begins what runs beside the sessions: exporters, and the anchor of the journal.
+    fn begin_background(
+        &self,
+        config: &Config,
+        stop: &CancellationToken,
+    ) -> Result<Vec<tokio::task::JoinHandle<()>>> {
+        let exporters = config
+            .plugins
+            .iter()
+            .filter(|plugin| plugin.kind == PluginKind::Exporter);
+        let names = exporters.map(|plugin| plugin.name.clone()).collect();
+        let export = Export {
+            journal: self.services.journal.clone(),
+            origin: self.origin.clone(),
+            state: self.state.clone(),
+            stop: stop.clone(),
+        };
+        Ok(export.spawn(&self.services.gate.plugins, names))
+    }
+
+    /// Lets sessions end by themselves for a while, then ends them.
+    async fn drain(&self, grace: Duration) {
+        self.readiness.draining.store(true, Ordering::Release);
+        self.services.sessions.tell_all(Notice::Drain);
+        if !self.gone_within(grace).await {
+            tracing::warn!("sessions are still busy after {grace:?}; they are ended now");
+            self.services.sessions.tell_all(Notice::Stop);
+            self.gone_within(STOP_MAX).await;
+        }
+        let left = self.services.session_count.load(Ordering::Relaxed);
+        tracing::info!(left, "drained");
+    }
+
+    async fn gone_within(&self, limit: Duration) -> bool {
+        let gone = async {
+            while self.services.session_count.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
+        tokio::time::timeout(limit, gone).await.is_ok()
+    }
+
+    async fn close(
+        self,
+        stop: &CancellationToken,
+        background: Vec<tokio::task::JoinHandle<()>>,
+    ) -> Result<()> {
+        let journal = self.services.journal.clone();
+        if let Ok(ticket) = journal.append(|out| Event::GatewayStop.encode(clock::unix_us(), out)) {
+            journal.durable(ticket).await?;
+        }
+        stop.cancel();
+        for task in background {
+            let _ = task.await;
+        }
+        self.workers.stop();
+        let checkpoint = tokio::task::spawn_blocking(move || journal.close()).await??;
+        self.state.save_anchor(&checkpoint.note).await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! What every session shares.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use journal::Journal;
+use journal::recording::Recordings;
+use model::{Principal, ResourceName};
+use proto::postgres::mask::PseudonymKey;
+use rustls::ServerConfig;
+
+use crate::gate::Gate;
+use crate::identity::Identity;
+use crate::meters::Meters;
+use crate::postgres::{Record, Sessions, Upstream};
+
+/// How many pairs of principal and resource are told apart before the numbering starts over.
+/// Old numbers are never used again; only what was cached under them is lost.
+const SCOPES_MAX: usize = 100_000;
+
+/// Everything a session needs that is not its own.
+pub struct Services {
+    /// Judges.
+    pub gate: Gate,
+    /// Knows who a token speaks for.
+    pub identity: Identity,
+    /// Where everything is written down first.
+    pub journal: Journal,
+    /// Where sessions are recorded.
+    pub recordings: Recordings,
+    /// The live sessions.
+    pub(crate) sessions: Sessions,
+    /// How many sessions there are, those that are just being set up too.
+    pub(crate) session_count: AtomicUsize,
+    /// How many there may be.
+    pub sessions_max: u64,
+    /// The resources by name.
+    pub upstreams: HashMap<String, Arc<Upstream>>,
+    /// The certificate shown to clients.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether clients may do without TLS: on a loopback listener, and only if configured.
+    pub plaintext_allowed: bool,
+    /// How long a client may take to log in.
+    pub login_max: Duration,
+    /// The key of the pseudonyms.
+    pub pseudonym_key: PseudonymKey,
+    /// What is counted.
+    pub(crate) meters: Meters,
+    /// The numbers of principals on resources.
+    pub(crate) scopes: Scopes,
+}
+
+impl Services {
+    /// Returns the resource that a client names as its database.
+    pub(crate) fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
+        self.upstreams.get(name).cloned()
+    }
+
+    /// Returns where the gateway's own statements are written down.
+    pub(crate) fn record(&self) -> Record<'_> {
+        Record {
+            journal: &self.journal,
+            policy: self.gate.policy.hash(),
+        }
+    }
+}
+
+/// Numbers principals on resources, so that cache keys are short and never shared.
+#[derive(Debug, Default)]
+pub(crate) struct Scopes {
+    known: Mutex<HashMap<(Principal, ResourceName), u64>>,
+    last: AtomicUsize,
+}
+
+impl Scopes {
+    /// Returns the number of this principal on this resource. All of the principal counts:
+    /// other groups or another delegation make another number.
+    pub(crate) fn number(&self, principal: &Principal, resource: &ResourceName) -> u64 {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // The token's own id is no part of who somebody is.
+        let principal = Principal {
+            token_id: None,
+            ..principal.clone()
+        };
+        let key = (principal, resource.clone());
+        if let Some(number) = known.get(&key) {
+            return *number;
+        }
+        if known.len() >= SCOPES_MAX {
+            known.clear();
+        }
+        let number = self.last.fetch_add(1, Ordering::Relaxed) as u64;
+        known.insert(key, number);
+        number
+    }
+}
+
+/// Returns random bytes of the operating system.
+///
+/// # Panics
+/// If the system has none: nothing that follows could be safe.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness once it runs programs");
+    bytes
+}

@@ -1,0 +1,237 @@
+//! TLS towards clients and towards upstreams.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::config::{SslMode, TlsConfig};
+
+/// The protocol name of PostgreSQL in ALPN.
+pub(crate) const ALPN_POSTGRES: &[u8] = b"postgresql";
+
+/// Why TLS could not be set up. Names files, never their content.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key file could not be read.
+    #[error("{file}: {reason}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system's certificate authorities could not be read.
+    #[error("no certificate authority of the system could be loaded; set root_certificate")]
+    NoRoots,
+    /// Certificate and key do not fit, or something like it.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+}
+
+fn file_error(file: &Path, reason: impl ToString) -> TlsError {
+    TlsError::File {
+        file: file.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Loads what the gateway shows to its clients.
+///
+/// # Errors
+/// [`TlsError`], naming the file.
+pub fn server(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(&config.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|e| file_error(&config.key, e))?;
+    let mut server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    // A client that offers only other protocols meant another server: it is turned away.
+    server.alpn_protocols = vec![ALPN_POSTGRES.to_vec()];
+    Ok(Arc::new(server))
+}
+
+/// Makes the client side for an upstream; `None` for plain text.
+///
+/// # Errors
+/// [`TlsError`], naming the file.
+pub fn client(mode: SslMode, roots: Option<&Path>) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    let builder = ClientConfig::builder();
+    let config = match mode {
+        SslMode::Disable => return Ok(None),
+        SslMode::Require => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate::new()))
+            .with_no_client_auth(),
+        SslMode::VerifyCa => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyName(verifier(roots)?)))
+            .with_no_client_auth(),
+        SslMode::VerifyFull => builder
+            .with_webpki_verifier(verifier(roots)?)
+            .with_no_client_auth(),
+    };
+    Ok(Some(Arc::new(config)))
+}
+
+fn verifier(roots: Option<&Path>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(file) => {
+            for certificate in certificates(file)? {
+                store.add(certificate).map_err(|e| file_error(file, e))?;
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if store.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    WebPkiServerVerifier::builder(Arc::new(store))
+        .build()
+        .map_err(|error| TlsError::Rustls(rustls::Error::General(error.to_string())))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| file_error(file, e))?;
+    if certificates.is_empty() {
+        return Err(file_error(file, io::Error::other("holds no certificate")));
+    }
+    Ok(certificates)
+}
+
+/// Returns the hash of a server's certificate that SCRAM binds to (RFC 5929); `None` where the
+/// certificate's signature algorithm defines none.
+#[must_use]
+pub fn end_point_hash(certificate: &[u8]) -> Option<Vec<u8>> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let hash = match parsed.signature_algorithm.algorithm.to_id_string().as_str() {
+        // MD5 and SHA-1 are replaced by SHA-256; RSA and ECDSA, each with SHA-2.
+        "1.2.840.113549.1.1.4"
+        | "1.2.840.113549.1.1.5"
+        | "1.2.840.113549.1.1.11"
+        | "1.2.840.10045.4.1"
+        | "1.2.840.10045.4.3.2" => Sha256::digest(certificate).to_vec(),
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(certificate).to_vec(),
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(certificate).to_vec(),
+        _ => return None,
+    };
+    Some(hash)
+}
+
+/// `sslmode=require`: encrypts, and takes whoever answers. The connection counts as untrusted.
+#[derive(Debug)]
+struct AnyCertificate(Vec<SignatureScheme>);
+
+impl AnyCertificate {
+    fn new() -> Self {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        Self(provider.signature_verification_algorithms.supported_schemes())
+    }
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.clone()
+    }
+}
+
+/// `sslmode=verify-ca`: a trusted authority must vouch for the server, under whatever name.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self
+            .0
+            .verify_server_cert(end_entity, intermediates, name, ocsp, now)
+        {
+            Err(rustls::Error::InvalidCertificate(
+                rustls::CertificateError::NotValidForName
+                | rustls::CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
