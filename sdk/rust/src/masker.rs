@@ -114,3 +114,6 @@ impl Field {
         self.tags.iter().any(|t| t == tag)
     }
 }
+
+#[cfg(test)]
+mod tests;
