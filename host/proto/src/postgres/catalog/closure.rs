@@ -1,0 +1,153 @@
+//! Spreads tags to wherever a tagged column can be read: partitions and inheritance both ways,
+//! generated columns, views and materialised views.
+//!
+//! What cannot be followed is never left untagged: a generated column gets the tags of its
+//! whole table, a view becomes unreadable.
+
+use model::Tag;
+
+use super::{Catalog, ColumnInfo, Unreadable};
+
+/// OIDs below this come with the server.
+const FIRST_OID_OF_USERS: u32 = 16_384;
+
+/// Runs until nothing changes. Tags only grow, so it ends.
+pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {
+    if !catalog.has_tags {
+        return;
+    }
+    let mut views = views(catalog);
+    loop {
+        let mut changed = false;
+        for (child, parent) in inheritance {
+            changed |= share(catalog, *child, *parent) | share(catalog, *parent, *child);
+        }
+        for index in 0..catalog.relations.len() {
+            changed |= generated(catalog, index);
+        }
+        for view in &mut views {
+            changed |= view.follow(catalog);
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Adds tags to a column; whether that changed it.
+pub(super) fn add(column: &mut ColumnInfo, tags: &[Tag]) -> bool {
+    let before = column.tags.len();
+    column.tags.extend_from_slice(tags);
+    column.tags.sort_unstable();
+    column.tags.dedup();
+    column.tags.len() != before
+}
+
+fn share(catalog: &mut Catalog, from: u32, to: u32) -> bool {
+    let (Some(&from), Some(&to)) = (catalog.by_oid.get(&from), catalog.by_oid.get(&to)) else {
+        return false;
+    };
+    let tagged: Vec<(String, Vec<Tag>)> = catalog.relations[from]
+        .columns
+        .iter()
+        .filter(|c| !c.tags.is_empty())
+        .map(|c| (c.column.clone(), c.tags.clone()))
+        .collect();
+    let mut changed = false;
+    for column in &mut catalog.relations[to].columns {
+        // No two columns of a relation have one name.
+        if let Some((_, tags)) = tagged.iter().find(|(name, _)| *name == column.column) {
+            changed |= add(column, tags);
+        }
+    }
+    changed
+}
+
+fn generated(catalog: &mut Catalog, index: usize) -> bool {
+    let relation = &catalog.relations[index];
+    if !relation.columns.iter().any(|c| !c.tags.is_empty()) {
+        return false;
+    }
+    let mut additions: Vec<(usize, Vec<Tag>)> = Vec::new();
+    for (position, column) in relation.columns.iter().enumerate() {
+        let Some(expression) = &column.generated else {
+            continue;
+        };
+        let tags = match referenced(expression) {
+            Some(names) => relation
+                .columns
+                .iter()
+                .filter(|c| names.contains(&c.column))
+                .flat_map(|c| c.tags.iter().cloned())
+                .collect(),
+            None => relation.tags(),
+        };
+        additions.push((position, tags));
+    }
+    let mut changed = false;
+    for (position, tags) in additions {
+        changed |= add(&mut catalog.relations[index].columns[position], &tags);
+    }
+    changed
+}
+
+/// Names the columns an expression uses; `None` if that cannot be told.
+#[cfg(feature = "sql")]
+fn referenced(expression: &str) -> Option<Vec<String>> {
+    crate::postgres::sql::referenced_columns(expression)
+}
+
+#[cfg(not(feature = "sql"))]
+fn referenced(_expression: &str) -> Option<Vec<String>> {
+    None
+}
+
+struct View {
+    index: usize,
+    #[cfg(feature = "sql")]
+    definition: Option<crate::postgres::sql::ViewDefinition>,
+}
+
+fn views(catalog: &Catalog) -> Vec<View> {
+    // Views that come with the server have no definition here: they are reviewed by hand.
+    let views = catalog.relations.iter().enumerate();
+    views
+        .filter(|(_, r)| matches!(r.kind, b'v' | b'm') && r.oid >= FIRST_OID_OF_USERS)
+        .map(|(index, _relation)| View {
+            index,
+            #[cfg(feature = "sql")]
+            definition: _relation
+                .view
+                .as_deref()
+                .and_then(crate::postgres::sql::ViewDefinition::parse),
+        })
+        .collect()
+}
+
+impl View {
+    fn follow(&mut self, catalog: &mut Catalog) -> bool {
+        if catalog.relations[self.index].unreadable.is_some() {
+            return false;
+        }
+        let expected = catalog.relations[self.index].columns.len();
+        let Some(tags) = self.columns(catalog).filter(|tags| tags.len() == expected) else {
+            catalog.relations[self.index].unreadable = Some(Unreadable::OpaqueView);
+            return true;
+        };
+        let columns = catalog.relations[self.index].columns.iter_mut();
+        columns
+            .zip(tags)
+            .fold(false, |changed, (column, tags)| add(column, &tags) | changed)
+    }
+
+    /// Returns the tags of each output column; `None` if the view cannot be followed.
+    #[cfg(feature = "sql")]
+    fn columns(&self, catalog: &Catalog) -> Option<Vec<Vec<Tag>>> {
+        self.definition.as_ref()?.output_tags(catalog)
+    }
+
+    #[cfg(not(feature = "sql"))]
+    fn columns(&self, _catalog: &Catalog) -> Option<Vec<Vec<Tag>>> {
+        None
+    }
+}
