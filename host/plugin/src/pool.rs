@@ -267,16 +267,6 @@ impl<W: World> Pool<W> {
         }
     }
 
-    /// Returns how many instances are idle.
-    #[cfg(test)]
-    pub(crate) fn idle(&self) -> usize {
-        self.slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .idle
-            .len()
-    }
-
     fn put(&self, instance: Instance<W>) {
         let memory = instance.store.data().limiter.bytes();
         let worn = instance.calls >= instance.calls_max

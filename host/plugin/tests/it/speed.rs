@@ -79,10 +79,7 @@ async fn calls_cost_microseconds() {
     let mut column = Column::default();
     (0..1000).for_each(|_| column.push(Some(b"078-05-1120")));
     for (masker, bound) in [("upper", 1), ("scan", 20)] {
-        let active = plugins
-            .maskers()
-            .plan(&[name(masker)], &shape(&["pii.ssn"]))
-            .unwrap();
+        let active = plugins.maskers().plan(&[name(masker)], &shape(&[""])).unwrap();
         let mut cells = active.cells();
         let took = least(20, 50, || {
             cells.mask(1000, std::slice::from_ref(&column)).unwrap();
