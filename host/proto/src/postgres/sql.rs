@@ -258,12 +258,7 @@ fn read(tree: &ParseResult, length: usize, catalog: &Catalog) -> Reading {
             }
             Effect::Execute { name, resolved } => {
                 if let Some(inside) = prepared.get(name) {
-                    "execute".clone_into(&mut statement.verb);
-                    statement = StatementFacts {
-                        verb: statement.verb,
-                        utility: true,
-                        ..inside.clone()
-                    };
+                    include(&mut statement, inside);
                     *resolved = true;
                 }
             }
@@ -290,6 +285,18 @@ fn read(tree: &ParseResult, length: usize, catalog: &Catalog) -> Reading {
         names.dedup();
     }
     reading
+}
+
+/// Adds to the facts of a statement those of the prepared one it runs.
+fn include(statement: &mut StatementFacts, inside: &StatementFacts) {
+    statement.kind = statement.kind.max(inside.kind);
+    statement.writes |= inside.writes;
+    statement.relations.extend_from_slice(&inside.relations);
+    statement.columns.extend_from_slice(&inside.columns);
+    statement.functions.extend_from_slice(&inside.functions);
+    statement.predicates.extend_from_slice(&inside.predicates);
+    statement.has_where |= inside.has_where;
+    statement.limit = statement.limit.or(inside.limit);
 }
 
 /// Checks one statement against the tags; `guarded` tells whether it names a relation in reach

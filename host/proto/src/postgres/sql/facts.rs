@@ -236,6 +236,9 @@ impl Walker<'_> {
             self.walk.guarded |= found.guarded();
             tags.extend(found.tags());
         }
+        if access == Access::Write && self.walk.refusal.is_none() {
+            self.walk.refusal = settings::check_write(name);
+        }
         // A name that is also a CTE's is listed only where a relation could be meant.
         if !known && schema.is_none() && self.ctes.iter().any(|cte| cte == name) {
             return;

@@ -36,6 +36,18 @@ pub(super) fn check_call(call: &FuncCall, has_tags: bool) -> Option<Refusal> {
     setting(name, functions::text(args.next().flatten()), has_tags)
 }
 
+/// Refuses to write to the view whose rule calls `set_config`.
+pub(super) fn check_write(relation: &str) -> Option<Refusal> {
+    (relation == "pg_settings").then(|| {
+        Refusal::new(
+            Rule::ProtocolRefused,
+            Fault::Client,
+            "settings may not be changed by writing to pg_settings",
+        )
+        .hint("Use SET.")
+    })
+}
+
 fn variable(set: &VariableSetStmt, has_tags: bool) -> Option<Refusal> {
     match set.kind() {
         // Back to what the session started with.

@@ -172,6 +172,24 @@ fn a_statement_prepared_before_is_known_when_it_is_executed() {
 }
 
 #[test]
+fn what_wraps_an_execution_keeps_its_own_kind() {
+    let analysis = without_tags(
+        "PREPARE p AS SELECT id FROM orders; CREATE TABLE t AS EXECUTE p; EXPLAIN ANALYZE EXECUTE p",
+    );
+    let kinds: Vec<_> = analysis.facts.statements.iter().map(|s| s.kind).collect();
+    assert_eq!(
+        kinds,
+        [OperationKind::Session, OperationKind::Schema, OperationKind::Read]
+    );
+    let names: Vec<_> = analysis.facts.statements[1]
+        .relations
+        .iter()
+        .map(|r| r.name.as_str())
+        .collect();
+    assert_eq!(names, ["t", "orders"]);
+}
+
+#[test]
 fn each_statement_knows_its_bytes() {
     let sql = "SELECT 1; SELECT 'é';\n SELECT 3";
     let analysis = without_tags(sql);
@@ -242,6 +260,8 @@ fn settings_that_change_parsing_or_identity_stay() {
         "SELECT set_config('stan' || 'dard_conforming_strings', 'off', false)",
         "SELECT set_config(name, 'off', false) FROM pg_settings",
         "ALTER ROLE bob SET standard_conforming_strings = off",
+        "UPDATE pg_settings SET setting = 'off' WHERE name = 'standard_conforming_strings'",
+        "WITH u AS (UPDATE pg_catalog.pg_settings s SET setting = 'off' RETURNING 1) SELECT 1",
         "ALTER DATABASE d SET client_encoding = 'SJIS'",
     ];
     for sql in refused {

@@ -14,6 +14,9 @@ use crate::postgres::catalog::Catalog;
 /// Checks a statement that is not a query. Queries inside it are for lineage.
 pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
     match node {
+        NodeRef::CopyStmt(copy) if copy.is_program || !copy.filename.is_empty() => Some(refuse(
+            "copy with files or programs of the server is not possible",
+        )),
         NodeRef::SelectStmt(_)
         | NodeRef::InsertStmt(_)
         | NodeRef::UpdateStmt(_)

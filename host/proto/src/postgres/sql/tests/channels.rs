@@ -347,6 +347,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("PREPARE p AS SELECT upper(ssn) FROM customers", "function"),
     ("CREATE TABLE t AS EXECUTE p", "EXECUTE"),
     // Files.
+    ("COPY orders TO PROGRAM 'curl x'", "files or programs"),
+    ("COPY orders TO '/tmp/x'", "files or programs"),
+    ("COPY orders FROM '/etc/passwd'", "files or programs"),
     ("SELECT pg_read_file('/etc/passwd')", "pg_read_file"),
     ("SELECT pg_read_binary_file('/etc/passwd')", "pg_read_binary_file"),
     ("SELECT pg_ls_dir('.')", "pg_ls_dir"),
