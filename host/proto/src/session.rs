@@ -151,9 +151,49 @@ impl<A> Road<A> {
         self.waiting = match self.next_unjudged(index + 1) {
             // All are judged before a human is asked for any of them: a batch that is refused
             // anyway must not cost anyone's attention.
+            Waiting::Durability if self.refuse_holds_beside_refusals() => Waiting::Durability,
             Waiting::Durability => self.next_hold(0, now_us),
             waiting => waiting,
         };
+    }
+
+    /// Takes the operations from place `length` on off the road again, as if they had never
+    /// entered; returns how many there were. Those before it must not all be judged yet.
+    pub fn truncate(&mut self, length: usize) -> u32 {
+        debug_assert!(
+            matches!(self.waiting, Waiting::Judgement { index } if index < length),
+            "what the road waits for stays on it"
+        );
+        let cut = self.operations.len().saturating_sub(length);
+        self.operations.truncate(length);
+        u32::try_from(cut).unwrap_or(u32::MAX)
+    }
+
+    /// Refuses what is held if anything else of the batch is refused: it would be undone, or
+    /// never get its turn.
+    fn refuse_holds_beside_refusals(&mut self) -> bool {
+        let is = |verdict: fn(&Verdict) -> bool| {
+            move |operation: &Operation<A>| operation.judged.as_deref().is_some_and(|j| verdict(&j.verdict))
+        };
+        if !self
+            .operations
+            .iter()
+            .any(is(|verdict| matches!(verdict, Verdict::Refuse(_))))
+        {
+            return false;
+        }
+        let held = is(|verdict| matches!(verdict, Verdict::Hold { .. }));
+        for operation in self.operations.iter_mut().filter(|operation| held(operation)) {
+            operation.decision = Some(
+                Refusal::new(
+                    Rule::ApprovalUnavailable,
+                    Fault::Client,
+                    "nobody was asked, because another operation sent with it is refused",
+                )
+                .hint("send it by itself"),
+            );
+        }
+        true
     }
 
     /// Takes in a human's answer for the held operation: `Ok` lets it run.

@@ -16,10 +16,10 @@ mod expected;
 mod masks;
 mod names;
 mod refusal;
+mod rows;
 mod server;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use model::event::Intent;
 use model::{Facts, Fault, OperationId, Refusal, SessionId};
 
 use self::batch::Batch;
-use self::expected::Expected;
+use self::expected::{Owed, is_barrier};
 pub use self::masks::{Host, RowMask};
 use self::masks::{MaskCache, SharedMask};
 pub use self::names::Lookup;
@@ -46,6 +46,9 @@ pub struct Outbox {
 /// An outbox keeps at most this much memory once it is empty; a spike must not stay for good.
 const OUTBOX_KEPT_BYTES: usize = 256 << 10;
 
+/// How much of what was sent an outbox may keep before it moves the rest to the front.
+const OUTBOX_SENT_BYTES_MAX: usize = 64 << 10;
+
 impl Outbox {
     /// Returns what is still to be written.
     #[must_use]
@@ -60,6 +63,11 @@ impl Outbox {
             self.bytes.clear();
             self.sent = 0;
             self.bytes.shrink_to(OUTBOX_KEPT_BYTES);
+        } else if self.sent >= OUTBOX_SENT_BYTES_MAX && self.sent >= self.pending().len() {
+            // A peer that always leaves something behind must not make the outbox grow. At
+            // most as much is moved as was sent since the last time.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
         }
     }
 
@@ -100,6 +108,10 @@ pub enum NameChange {
     DeallocateAll,
     /// `DECLARE name CURSOR`.
     Declare(String),
+    /// `CLOSE name`.
+    Close(String),
+    /// `CLOSE ALL`.
+    CloseAll,
 }
 
 /// A judged statement of this protocol.
@@ -182,7 +194,7 @@ pub struct Relay {
     options: RelayOptions,
     road: Road<Conduct>,
     batch: Batch,
-    expected: VecDeque<Expected>,
+    expected: Owed,
     names: Names,
     masks: MaskCache,
     /// The mask of the result that a simple query is sending; `None` before its shape is known.
@@ -195,6 +207,22 @@ pub struct Relay {
     copying_in: bool,
     copying_out: bool,
     catalog_stale: bool,
+    /// The catalog was changed in the transaction at hand, where nobody else sees it yet.
+    catalog_changed: bool,
+    /// Something that touches tagged data was forwarded since the last ReadyForQuery.
+    tagged: bool,
+    /// The server keeps answers back until it gets a Flush or a Sync.
+    unflushed: bool,
+    /// The server works in a transaction that only a Sync or a query ends.
+    unsynced: bool,
+    /// Counts what the server answers with ReadyForQuery: frames of one stretch are skipped
+    /// together if one of them fails.
+    stretch: u64,
+    /// The next frame, or the batch, waits for an answer of the server.
+    blocked: bool,
+    /// The client is so far ahead of that answer that it is read no further.
+    glutted: bool,
+    poisons: u64,
     /// What is left of a frame that is streamed without being kept, per direction.
     client_pass: usize,
     client_drop: usize,
@@ -216,6 +244,10 @@ pub const OUTBOX_BYTES_MAX: usize = 128 << 10;
 /// pipelines more than this without reading gains nothing.
 const EXPECTED_MAX: usize = 8_192;
 
+/// How many bytes of statements and names may wait for their answers. The server takes many
+/// statements without answering, and the relay keeps the text of each until it does.
+const EXPECTED_BYTES_MAX: usize = 16 << 20;
+
 impl Relay {
     /// Makes the relay of a session that both sides regard as idle.
     #[must_use]
@@ -223,7 +255,7 @@ impl Relay {
         Self {
             road: Road::new(options.hold_for),
             batch: Batch::default(),
-            expected: VecDeque::new(),
+            expected: Owed::default(),
             names: Names::default(),
             masks: MaskCache::default(),
             query_mask: None,
@@ -232,6 +264,14 @@ impl Relay {
             copying_in: false,
             copying_out: false,
             catalog_stale: false,
+            catalog_changed: false,
+            tagged: false,
+            unflushed: false,
+            unsynced: false,
+            stretch: 0,
+            blocked: false,
+            glutted: false,
+            poisons: 0,
             client_pass: 0,
             client_drop: 0,
             upstream_pass: 0,
@@ -264,7 +304,11 @@ impl Relay {
     /// Returns what is known of the prepared statement `name` that SQL's EXECUTE refers to.
     #[must_use]
     pub fn prepared(&self, name: &str) -> Lookup<Arc<JudgedStatement>> {
-        match self.names.statement(name.as_bytes(), &[], &self.expected) {
+        let steps = match self.road.waiting() {
+            Waiting::Judgement { index } => self.batch.steps_before(index),
+            _ => &[],
+        };
+        match self.names.statement(name.as_bytes(), steps, &self.expected) {
             Lookup::Found(statement) => statement.judged().map_or(Lookup::Missing, Lookup::Found),
             Lookup::Missing => Lookup::Missing,
             Lookup::Wait => Lookup::Wait,
@@ -272,14 +316,29 @@ impl Relay {
     }
 
     /// Takes in the judgement that [`Relay::question`] asked for.
+    ///
+    /// If the operation may change what the frames behind it mean, those leave the batch and
+    /// are read anew once it is over.
     pub fn judge(&mut self, judged: Arc<JudgedStatement>, now_us: u64) {
         let Waiting::Judgement { index } = self.road.waiting() else {
             return;
         };
-        if let Some(statement) = self.batch.statements.get(index) {
+        if let Some(statement) = self.batch.statements.get(index).cloned() {
             statement.set_judged(Arc::clone(&judged));
+            if is_barrier(&statement, &judged, self.options.masking)
+                && let Some(left) = self.batch.cut_after(index)
+            {
+                let cut = self.road.truncate(left);
+                self.operations = self.operations.wrapping_sub(cut);
+                // A frame too large to be kept is not dropped before its turn comes again.
+                self.client_drop = 0;
+            }
         }
         self.road.judge(judged, now_us);
+        if let Waiting::Approval { .. } = self.road.waiting() {
+            // A human takes long: what the server has done so far goes to the client first.
+            self.flush_upstream();
+        }
     }
 
     /// Takes in a human's answer for the held operation.
@@ -319,10 +378,17 @@ impl Relay {
     /// Whether the client's bytes are wanted: nothing is on the road and there is room.
     #[must_use]
     pub fn wants_client(&self) -> bool {
+        self.may_accept() && !self.owes_too_much() && !self.glutted
+    }
+
+    fn may_accept(&self) -> bool {
         !self.leaving
             && self.road.waiting() == Waiting::Free
             && self.to_upstream.pending().len() < OUTBOX_BYTES_MAX
-            && self.expected.len() < EXPECTED_MAX
+    }
+
+    fn owes_too_much(&self) -> bool {
+        self.expected.len() >= EXPECTED_MAX || self.expected.bytes() >= EXPECTED_BYTES_MAX
     }
 
     /// Whether the upstream's bytes are wanted: there is room for them.
@@ -338,8 +404,15 @@ impl Relay {
             && self.batch.is_empty()
             && self.road.waiting() == Waiting::Free
             && self.status == b'I'
+            && !self.is_unsynced()
             && self.upstream_pass == 0
             && self.client_pass == 0
+            && self.client_drop == 0
+    }
+
+    /// Whether the server is in the middle of something that it owes no answer for.
+    fn is_unsynced(&self) -> bool {
+        self.unsynced || self.skipping || self.copying_in
     }
 
     /// Whether the server is working on something that a cancel request should reach.
@@ -382,10 +455,17 @@ impl Relay {
         self.lose(now_us);
     }
 
-    /// Accounts for everything that is still running as lost.
+    /// Accounts for everything that is still running as lost, and for what never got so far.
     pub fn lose(&mut self, now_us: u64) {
-        for entry in std::mem::take(&mut self.expected) {
+        while let Some(entry) = self.expected.pop() {
             self.finish(entry, "lost", now_us);
+        }
+        // Before that, no intent of them was written.
+        if let Waiting::Durability | Waiting::Done = self.road.waiting() {
+            self.road.durable(false);
+            for operation in self.road.leave().unwrap_or_default() {
+                self.record(&operation, "skipped");
+            }
         }
         self.leaving = true;
     }
@@ -398,3 +478,6 @@ impl Relay {
         OperationId::new(now_us / 1_000, random)
     }
 }
+
+#[cfg(test)]
+mod tests;

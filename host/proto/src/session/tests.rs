@@ -117,3 +117,24 @@ fn an_operation_nobody_judged_may_not_run() {
     let operation = Operation::<()>::new(OperationId::new(0, [0; 10]), None, None);
     assert!(operation.refusal().is_some());
 }
+
+#[test]
+fn nobody_is_asked_beside_a_refusal() {
+    let mut road = entered(2);
+    road.judge(hold(), 0);
+    let refusal = Refusal::new(Rule::PolicyDenied, Fault::Client, "no");
+    road.judge(judged(Verdict::Refuse(refusal)), 0);
+    assert_eq!(road.waiting(), Waiting::Durability);
+    road.durable(true);
+    let operations = road.leave().expect("done");
+    assert!(operations.iter().all(|operation| operation.refusal().is_some()));
+}
+
+#[test]
+fn what_is_cut_off_is_no_longer_on_the_road() {
+    let mut road = entered(3);
+    assert_eq!(road.truncate(1), 2);
+    road.judge(run(), 0);
+    road.durable(true);
+    assert_eq!(road.leave().map(|operations| operations.len()), Some(1));
+}

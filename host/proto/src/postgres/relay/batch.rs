@@ -29,6 +29,61 @@ impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// Whether the client says goodbye at the end of the batch.
+    pub(super) fn says_goodbye(&self) -> bool {
+        matches!(
+            self.steps.last(),
+            Some(Step {
+                action: Action::Terminate,
+                ..
+            })
+        )
+    }
+
+    /// Returns the operation of the portal's bind, if that is in the batch and nothing in the
+    /// batch has executed it yet.
+    fn unexecuted_bind(&self, wanted: &Arc<Portal>) -> Option<usize> {
+        for step in self.steps.iter().rev() {
+            match &step.action {
+                Action::Execute { portal, .. } if Arc::ptr_eq(portal, wanted) => return None,
+                Action::Bind {
+                    portal, operation, ..
+                } if Arc::ptr_eq(portal, wanted) => {
+                    return Some(*operation);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Returns the frames before the last one of `operation`.
+    pub(super) fn steps_before(&self, operation: usize) -> &[Step] {
+        let at = self
+            .steps
+            .iter()
+            .rposition(|step| step.operation() == Some(operation));
+        &self.steps[..at.unwrap_or(self.steps.len())]
+    }
+
+    /// Cuts the batch after the frame that executes `operation`, if anything follows it whose
+    /// meaning that could change. Returns how many operations are left; the frames cut off are
+    /// read anew once what they depend on has happened.
+    pub(super) fn cut_after(&mut self, operation: usize) -> Option<usize> {
+        let executes =
+            |step: &Step| matches!(step.action, Action::Execute { operation: o, .. } if o == operation);
+        let last = self.steps.iter().position(executes)?;
+        let harmless = |step: &Step| matches!(step.action, Action::Sync | Action::Flush | Action::Terminate);
+        if self.steps[last + 1..].iter().all(harmless) {
+            return None;
+        }
+        self.steps.truncate(last + 1);
+        self.length = self.steps[last].end;
+        let left = self.steps.iter().filter_map(Step::operation).max()? + 1;
+        self.statements.truncate(left);
+        Some(left)
+    }
 }
 
 /// One frame of the batch.
@@ -40,6 +95,17 @@ pub(super) struct Step {
     pub(super) action: Action,
 }
 
+impl Step {
+    fn operation(&self) -> Option<usize> {
+        match self.action {
+            Action::Bind { operation, .. }
+            | Action::Execute { operation, .. }
+            | Action::Query { operation } => Some(operation),
+            _ => None,
+        }
+    }
+}
+
 /// What forwarding a frame means.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -47,7 +113,10 @@ pub(super) enum Action {
         name: Box<[u8]>,
         statement: Arc<Statement>,
     },
+    /// The server plans what it binds, and so runs parts of it: a bind is an operation. Its
+    /// first Execute in the batch is the same one.
     Bind {
+        operation: usize,
         name: Box<[u8]>,
         portal: Arc<Portal>,
     },
@@ -104,7 +173,7 @@ impl Relay {
         let kind = frame[0];
         let action = match kind {
             b'P' => self.accept_parse(frame),
-            b'B' => self.accept_bind(frame),
+            b'B' => self.accept_bind(frame, now_us),
             b'C' => accept_close(frame).map(Some),
             b'D' => self.accept_describe(frame),
             b'E' => self.accept_execute(frame, now_us),
@@ -147,11 +216,11 @@ impl Relay {
         let mut body = Body::of(frame);
         let name = body.string()?;
         let sql = body.string()?;
-        for _ in 0..body.count()? {
+        for _ in 0..body.u16()? {
             body.i32()?;
         }
         body.end()?;
-        if self.names.is_full() {
+        if self.names.has_no_room_for_statement(name) {
             let denial = Denial::Refused(super::refusal::too_many_names());
             return Ok(Some(Action::Deny { denial, query: false }));
         }
@@ -161,10 +230,10 @@ impl Relay {
         }))
     }
 
-    fn accept_bind(&self, frame: &[u8]) -> Result<Option<Action>, FrameError> {
+    fn accept_bind(&mut self, frame: &[u8], now_us: u64) -> Result<Option<Action>, FrameError> {
         let mut body = Body::of(frame);
-        let (name, statement) = (body.string()?, body.string()?);
-        for _ in 0..body.count()? {
+        let (name, statement_name) = (body.string()?, body.string()?);
+        for _ in 0..body.u16()? {
             format(&mut body)?;
         }
         let binds = body.u16()?;
@@ -172,24 +241,41 @@ impl Relay {
             body.value()?;
         }
         let mut formats = SmallVec::new();
-        for _ in 0..body.count()? {
+        for _ in 0..body.u16()? {
             formats.push(format(&mut body)?);
         }
         body.end()?;
-        let statement = match self.names.statement(statement, &self.batch.steps, &self.expected) {
-            Lookup::Found(statement) => Some(statement),
-            Lookup::Missing => None,
+        let denied = |denial| Ok(Some(Action::Deny { denial, query: false }));
+        let statement = match self
+            .names
+            .statement(statement_name, &self.batch.steps, &self.expected)
+        {
+            Lookup::Found(statement) => statement,
+            Lookup::Missing => return denied(Denial::NoStatement(statement_name.into())),
             Lookup::Wait => return Ok(None),
         };
+        if self.names.has_no_room_for_portal(name) {
+            return denied(Denial::Refused(super::refusal::too_many_names()));
+        }
         let commitment = Sha256::new()
             .chain_update(self.options.salt)
             .chain_update(frame)
             .finalize();
         let portal = Portal::new(statement, formats, binds, commitment.into());
         Ok(Some(Action::Bind {
+            operation: self.add_operation(&portal, now_us),
             name: name.into(),
             portal,
         }))
+    }
+
+    /// Puts an operation of this portal into the batch; returns its place.
+    fn add_operation(&mut self, portal: &Arc<Portal>, now_us: u64) -> usize {
+        let id = self.next_operation(now_us);
+        let entry = Operation::new(id, Some(portal.binds), Some(portal.bind_commitment));
+        self.batch.operations.push(entry);
+        self.batch.statements.push(Arc::clone(&portal.statement));
+        self.batch.operations.len() - 1
     }
 
     fn accept_describe(&self, frame: &[u8]) -> Result<Option<Action>, FrameError> {
@@ -229,17 +315,10 @@ impl Relay {
                 }));
             }
         };
-        let Some(statement) = portal.statement.clone() else {
-            return Ok(Some(Action::Deny {
-                denial: Denial::NoPortal(name.into()),
-                query: false,
-            }));
+        let operation = match self.batch.unexecuted_bind(&portal) {
+            Some(operation) => operation,
+            None => self.add_operation(&portal, now_us),
         };
-        let operation = self.batch.operations.len();
-        let id = self.next_operation(now_us);
-        let entry = Operation::new(id, Some(portal.binds), Some(portal.bind_commitment));
-        self.batch.operations.push(entry);
-        self.batch.statements.push(statement);
         Ok(Some(Action::Execute { operation, portal }))
     }
 

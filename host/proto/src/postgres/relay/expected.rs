@@ -1,8 +1,10 @@
 //! What the server owes: one entry per frame forwarded, oldest first.
 
+use std::collections::VecDeque;
+use std::collections::vec_deque::Iter;
 use std::sync::Arc;
 
-use model::{OperationId, Refusal};
+use model::{OperationId, Refusal, Verdict};
 
 use super::names::{Portal, Statement};
 use super::{JudgedStatement, NameChange, OutcomeRecord, Relay};
@@ -14,9 +16,11 @@ pub(super) enum Expected {
         name: Box<[u8]>,
         statement: Arc<Statement>,
     },
+    /// `run`: the portal is an operation by itself, because nothing executes it in its batch.
     Bind {
         name: Box<[u8]>,
         portal: Arc<Portal>,
+        run: Option<Box<Running>>,
     },
     Close {
         kind: u8,
@@ -53,6 +57,8 @@ pub(super) enum Denial {
     Refused(Refusal),
     /// The portal does not exist, as far as anyone knows.
     NoPortal(Box<[u8]>),
+    /// The prepared statement does not exist, as far as anyone knows.
+    NoStatement(Box<[u8]>),
 }
 
 impl Expected {
@@ -64,12 +70,129 @@ impl Expected {
         )
     }
 
-    /// Whether this one may change the catalog.
-    pub(super) fn changes_catalog(&self) -> bool {
+    /// The operation behind the entry, if it is one.
+    pub(super) fn run(&self) -> Option<&Running> {
         match self {
-            Self::Execute { run, .. } | Self::Query { run } => run.judged.analysis.changes_catalog,
+            Self::Execute { run, .. } | Self::Query { run } => Some(run),
+            Self::Bind { run, .. } => run.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing may be judged before this one has been answered.
+    fn is_barrier(&self) -> bool {
+        match self {
+            Self::Execute { run, .. } | Self::Query { run } => run.barrier,
             _ => false,
         }
+    }
+
+    /// Roughly the bytes that the entry keeps alive while the server may take in many more of
+    /// its kind; it executes one at a time and reads no further.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Parse { name, statement } => name.len() + statement.sql.len(),
+            Self::Bind { name, portal, .. } => name.len() + 2 * portal.formats.len(),
+            Self::Close { name, .. } => name.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// The queue of owed answers, with what must be known of it without walking it.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    queue: VecDeque<Expected>,
+    bytes: usize,
+    barriers: usize,
+}
+
+impl Owed {
+    pub(super) fn front(&self) -> Option<&Expected> {
+        self.queue.front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn iter(&self) -> Iter<'_, Expected> {
+        self.queue.iter()
+    }
+
+    /// Returns roughly how many bytes the entries keep alive.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether an entry must be answered before anything else is judged.
+    pub(super) fn has_barrier(&self) -> bool {
+        self.barriers > 0
+    }
+
+    pub(super) fn push(&mut self, entry: Expected) {
+        // Where nothing could have begun a COPY, the end of copy data concerns nobody.
+        if matches!(entry, Expected::CopyEnd) && self.queue.is_empty() {
+            return;
+        }
+        self.bytes += entry.weight();
+        self.barriers += usize::from(entry.is_barrier());
+        self.queue.push_back(entry);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Expected> {
+        let entry = self.queue.pop_front()?;
+        self.forget(&entry);
+        Some(entry)
+    }
+
+    /// Drops the ends of copy data that the server had no use for: nothing answers them.
+    pub(super) fn drop_copy_ends(&mut self) {
+        while matches!(self.queue.front(), Some(Expected::CopyEnd)) {
+            self.queue.pop_front();
+        }
+    }
+
+    /// The server has begun to read copy data: what it ignores until the data's end is owed
+    /// no more. Returns whether that end has been sent already.
+    pub(super) fn begin_copy_in(&mut self) -> bool {
+        let end = self
+            .queue
+            .iter()
+            .position(|entry| matches!(entry, Expected::CopyEnd));
+        let mut index = 0;
+        self.queue.retain(|entry| {
+            let before_end = end.is_none_or(|end| index <= end);
+            index += 1;
+            !(before_end && matches!(entry, Expected::Sync | Expected::CopyEnd))
+        });
+        end.is_some()
+    }
+
+    /// The operation that the server's next message is about, if it is about one.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        match self.queue.front_mut() {
+            Some(Expected::Execute { run, .. } | Expected::Query { run }) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// Like [`Owed::running`], and the operation of a bind too.
+    pub(super) fn failing(&mut self) -> Option<&mut Running> {
+        match self.queue.front_mut() {
+            Some(Expected::Bind { run, .. }) => run.as_deref_mut(),
+            Some(Expected::Execute { run, .. } | Expected::Query { run }) => Some(run),
+            _ => None,
+        }
+    }
+
+    fn forget(&mut self, entry: &Expected) {
+        self.bytes -= entry.weight();
+        self.barriers -= usize::from(entry.is_barrier());
     }
 }
 
@@ -80,11 +203,15 @@ pub(super) struct Running {
     pub(super) statement: Arc<Statement>,
     pub(super) judged: Arc<JudgedStatement>,
     pub(super) since_us: u64,
+    /// Whether nothing may be judged before this one has been answered.
+    barrier: bool,
     /// How many statements of a simple query have completed.
     pub(super) completed: usize,
     pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) masked: u64,
+    /// Whether the server reported an error.
+    pub(super) failed: bool,
     pub(super) sqlstate: Option<[u8; 5]>,
 }
 
@@ -93,30 +220,42 @@ impl Running {
         operation: OperationId,
         statement: Arc<Statement>,
         judged: Arc<JudgedStatement>,
+        masking: bool,
         since_us: u64,
     ) -> Self {
+        let barrier = is_barrier(&statement, &judged, masking);
         Self {
             operation,
             statement,
             judged,
             since_us,
+            barrier,
             completed: 0,
             rows: 0,
             bytes: 0,
             masked: 0,
+            failed: false,
             sqlstate: None,
         }
     }
 
-    pub(super) fn changes_names(&self) -> bool {
-        self.judged
-            .analysis
-            .names
-            .iter()
-            .any(|change| *change != NameChange::None)
+    /// Returns what completing statement `index` of the operation does to the names.
+    pub(super) fn name_change(&self, index: usize) -> Option<&NameChange> {
+        if self.statement.inner {
+            return None;
+        }
+        self.judged.analysis.names.get(index)
     }
 
-    fn outcome(&self, result: &'static str, now_us: u64) -> OutcomeRecord {
+    pub(super) fn changes_names(&self) -> bool {
+        !self.statement.inner && changes_names(&self.judged)
+    }
+
+    fn changes_catalog(&self) -> bool {
+        !self.statement.inner && self.judged.analysis.changes_catalog
+    }
+
+    pub(super) fn outcome(&self, result: &'static str, now_us: u64) -> OutcomeRecord {
         OutcomeRecord {
             operation: self.operation,
             result,
@@ -129,34 +268,26 @@ impl Running {
     }
 }
 
+fn changes_names(judged: &JudgedStatement) -> bool {
+    let names = &judged.analysis.names;
+    names.iter().any(|change| *change != NameChange::None)
+}
+
+/// Whether running a statement may change what later frames mean: the names they use, or the
+/// catalog by which they are judged. What a PREPARE or DECLARE holds inside can do neither.
+pub(super) fn is_barrier(statement: &Statement, judged: &JudgedStatement, masking: bool) -> bool {
+    let may_run = !matches!(judged.verdict, Verdict::Refuse(_));
+    may_run && !statement.inner && (changes_names(judged) || masking && judged.analysis.changes_catalog)
+}
+
 impl Relay {
     /// Accounts for an entry that has come to its end.
     pub(super) fn finish(&mut self, entry: Expected, result: &'static str, now_us: u64) {
-        match entry {
-            Expected::Execute { run, .. } | Expected::Query { run } => {
-                self.catalog_stale |= self.options.masking && run.judged.analysis.changes_catalog;
-                self.outcomes.push(run.outcome(result, now_us));
-            }
-            // A description that was skipped must be asked for again.
-            Expected::DescribeStatement {
-                statement: Some(statement),
-            } if result != "ok" => {
-                statement.set_described(false);
-            }
-            Expected::DescribePortal {
-                portal: Some(portal), ..
-            } if result != "ok" => {
-                portal.set_described(false);
-            }
-            _ => {}
+        let Some(run) = entry.run() else { return };
+        if self.options.masking && run.changes_catalog() {
+            self.catalog_stale = true;
+            self.catalog_changed = true;
         }
-    }
-
-    /// The running operation that the server's next message is about, if it is about one.
-    pub(super) fn running(&mut self) -> Option<&mut Running> {
-        match self.expected.front_mut() {
-            Some(Expected::Execute { run, .. } | Expected::Query { run }) => Some(run),
-            _ => None,
-        }
+        self.outcomes.push(run.outcome(result, now_us));
     }
 }

@@ -9,6 +9,10 @@ use model::mask::CellMasker;
 use crate::postgres::mask::{FieldDescription, ResultMask};
 
 /// What the relay asks of the gateway, synchronously and without IO.
+#[expect(
+    clippy::wrong_self_convention,
+    reason = "the names say where bytes come from and go to"
+)]
 pub trait Host {
     /// Plans the masking of a shape; `None` where nothing is to be masked.
     ///

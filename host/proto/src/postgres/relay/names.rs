@@ -5,41 +5,77 @@
 //! later waits. Otherwise a Parse that fails could lend its harmless text to an old statement
 //! of the same name.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
 use super::batch::{Action, Step};
-use super::expected::Expected;
+use super::expected::{Expected, Owed};
 use super::masks::SharedMask;
 use super::{JudgedStatement, NameChange};
 use crate::postgres::mask::FieldDescription;
 
 /// How many statements and portals a session may have at once, each; a leak of names in the
 /// client must not become one in the gateway.
-pub(super) const NAMES_MAX: usize = 16_384;
+const NAMES_MAX: usize = 16_384;
+
+/// The same for the bytes that the names keep alive, texts of statements above all: as much as
+/// one frame may have that is kept whole.
+const NAMES_BYTES_MAX: usize = 64 << 20;
 
 /// A statement as the client sent it.
 #[derive(Debug)]
 pub(super) struct Statement {
-    pub(super) sql: Box<[u8]>,
+    pub(super) sql: Arc<[u8]>,
+    /// What SQL's PREPARE or DECLARE holds inside. `sql` is the text around it, whose own
+    /// effects on the session do not happen again when this runs.
+    pub(super) inner: bool,
     state: Mutex<StatementState>,
 }
 
 #[derive(Debug, Default)]
 struct StatementState {
     judged: Option<Arc<JudgedStatement>>,
-    described: bool,
+    description: Description,
     fields: Option<Arc<[FieldDescription]>>,
+}
+
+/// What is known of the columns that a statement or a portal returns.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Description {
+    #[default]
+    Unknown,
+    /// Asked for in this stretch between two Syncs: whoever fails before the answer comes also
+    /// keeps the rest of the stretch from running.
+    Asked(u64),
+    Known,
+}
+
+impl Description {
+    fn holds_in(self, stretch: u64) -> bool {
+        self == Self::Known || self == Self::Asked(stretch)
+    }
 }
 
 impl Statement {
     pub(super) fn new(sql: &[u8]) -> Arc<Self> {
         Arc::new(Self {
             sql: sql.into(),
+            inner: false,
             state: Mutex::default(),
         })
+    }
+
+    /// What `sql`, judged as `judged`, has left behind under a name.
+    fn inner(sql: &Arc<[u8]>, judged: &Arc<JudgedStatement>) -> Arc<Self> {
+        let statement = Self {
+            sql: Arc::clone(sql),
+            inner: true,
+            state: Mutex::default(),
+        };
+        statement.set_judged(Arc::clone(judged));
+        Arc::new(statement)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, StatementState> {
@@ -55,35 +91,39 @@ impl Statement {
         self.state().judged = Some(judged);
     }
 
-    /// Whether a description has been asked for, so that it will be known when rows come.
-    pub(super) fn is_described(&self) -> bool {
-        self.state().described
+    /// Whether the description will be known when rows come of an Execute in this stretch.
+    pub(super) fn is_described(&self, stretch: u64) -> bool {
+        self.state().description.holds_in(stretch)
     }
 
-    pub(super) fn set_described(&self, described: bool) {
-        self.state().described = described;
+    pub(super) fn ask_description(&self, stretch: u64) {
+        let mut state = self.state();
+        if state.description != Description::Known {
+            state.description = Description::Asked(stretch);
+        }
     }
 
     pub(super) fn fields(&self) -> Option<Arc<[FieldDescription]>> {
         self.state().fields.clone()
     }
 
-    pub(super) fn set_fields(&self, fields: Vec<FieldDescription>) {
-        self.state().fields = Some(fields.into());
+    /// Takes in the description; `None` where the statement returns no rows.
+    pub(super) fn describe(&self, fields: Option<Vec<FieldDescription>>) {
+        let mut state = self.state();
+        state.description = Description::Known;
+        state.fields = fields.map(Into::into);
     }
 
+    /// Has the description asked for again. Executes on their way still go by the old one.
     fn forget_shape(&self) {
-        let mut state = self.state();
-        state.described = false;
-        state.fields = None;
+        self.state().description = Description::Unknown;
     }
 }
 
 /// A portal: a statement with its values bound.
 #[derive(Debug)]
 pub(super) struct Portal {
-    /// `None` where the statement is unknown to us: then nothing runs from this portal.
-    pub(super) statement: Option<Arc<Statement>>,
+    pub(super) statement: Arc<Statement>,
     pub(super) formats: SmallVec<[u16; 4]>,
     pub(super) binds: u16,
     pub(super) bind_commitment: [u8; 32],
@@ -92,14 +132,14 @@ pub(super) struct Portal {
 
 #[derive(Debug, Default)]
 struct PortalState {
-    described: bool,
+    description: Description,
     /// The result's mask once its shape is known: `Some(None)` says that nothing is masked.
     mask: Option<Option<SharedMask>>,
 }
 
 impl Portal {
     pub(super) fn new(
-        statement: Option<Arc<Statement>>,
+        statement: Arc<Statement>,
         formats: SmallVec<[u16; 4]>,
         binds: u16,
         bind_commitment: [u8; 32],
@@ -117,12 +157,16 @@ impl Portal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_described(&self) -> bool {
-        self.state().described
+    /// Whether the description will be known when rows come of an Execute in this stretch.
+    pub(super) fn is_described(&self, stretch: u64) -> bool {
+        self.state().description.holds_in(stretch)
     }
 
-    pub(super) fn set_described(&self, described: bool) {
-        self.state().described = described;
+    pub(super) fn ask_description(&self, stretch: u64) {
+        let mut state = self.state();
+        if state.description != Description::Known {
+            state.description = Description::Asked(stretch);
+        }
     }
 
     pub(super) fn mask(&self) -> Option<Option<SharedMask>> {
@@ -131,6 +175,13 @@ impl Portal {
 
     pub(super) fn set_mask(&self, mask: Option<SharedMask>) {
         self.state().mask = Some(mask);
+    }
+
+    /// Takes in the description; `None` where the portal returns no rows.
+    pub(super) fn describe(&self, mask: Option<Option<SharedMask>>) {
+        let mut state = self.state();
+        state.description = Description::Known;
+        state.mask = mask;
     }
 }
 
@@ -150,16 +201,13 @@ pub enum Lookup<T> {
 pub(super) struct Names {
     statements: HashMap<Box<[u8]>, Arc<Statement>>,
     portals: HashMap<Box<[u8]>, Arc<Portal>>,
+    /// Roughly the bytes that all of them keep alive.
+    bytes: usize,
 }
 
 impl Names {
     /// Looks up a statement as a frame after `steps` and after everything in `expected` would.
-    pub(super) fn statement(
-        &self,
-        name: &[u8],
-        steps: &[Step],
-        expected: &VecDeque<Expected>,
-    ) -> Lookup<Arc<Statement>> {
+    pub(super) fn statement(&self, name: &[u8], steps: &[Step], expected: &Owed) -> Lookup<Arc<Statement>> {
         for step in steps.iter().rev() {
             match &step.action {
                 Action::Parse {
@@ -207,15 +255,12 @@ impl Names {
     }
 
     /// Looks up a portal, like [`Names::statement`].
-    pub(super) fn portal(
-        &self,
-        name: &[u8],
-        steps: &[Step],
-        expected: &VecDeque<Expected>,
-    ) -> Lookup<Arc<Portal>> {
+    pub(super) fn portal(&self, name: &[u8], steps: &[Step], expected: &Owed) -> Lookup<Arc<Portal>> {
         for step in steps.iter().rev() {
             match &step.action {
-                Action::Bind { name: bound, portal } if **bound == *name => {
+                Action::Bind {
+                    name: bound, portal, ..
+                } if **bound == *name => {
                     return Lookup::Found(Arc::clone(portal));
                 }
                 Action::Close {
@@ -235,7 +280,9 @@ impl Names {
                 } if crossed && **bound == *name => {
                     return Lookup::Wait;
                 }
-                Expected::Bind { name: bound, portal } if **bound == *name => {
+                Expected::Bind {
+                    name: bound, portal, ..
+                } if **bound == *name => {
                     return Lookup::Found(Arc::clone(portal));
                 }
                 Expected::Close {
@@ -253,35 +300,58 @@ impl Names {
             .map_or(Lookup::Missing, |p| Lookup::Found(Arc::clone(p)))
     }
 
-    /// Whether another name would be one too many.
-    pub(super) fn is_full(&self) -> bool {
-        self.statements.len() >= NAMES_MAX || self.portals.len() >= NAMES_MAX
+    /// Whether a statement of this name would be one too many.
+    pub(super) fn has_no_room_for_statement(&self, name: &[u8]) -> bool {
+        !self.statements.contains_key(name) && self.is_full()
+    }
+
+    /// Whether a portal of this name would be one too many.
+    pub(super) fn has_no_room_for_portal(&self, name: &[u8]) -> bool {
+        !self.portals.contains_key(name) && self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.statements.len() >= NAMES_MAX || self.portals.len() >= NAMES_MAX || self.bytes >= NAMES_BYTES_MAX
     }
 
     pub(super) fn confirm_statement(&mut self, name: Box<[u8]>, statement: Arc<Statement>) {
+        self.close(b'S', &name);
+        self.bytes += statement_bytes(&name, &statement);
         self.statements.insert(name, statement);
     }
 
     pub(super) fn confirm_portal(&mut self, name: Box<[u8]>, portal: Arc<Portal>) {
+        self.close(b'P', &name);
+        self.bytes += portal_bytes(&name, &portal);
         self.portals.insert(name, portal);
     }
 
     pub(super) fn close(&mut self, kind: u8, name: &[u8]) {
         if kind == b'S' {
-            self.statements.remove(name);
-        } else {
-            self.portals.remove(name);
+            if let Some((name, statement)) = self.statements.remove_entry(name) {
+                self.bytes -= statement_bytes(&name, &statement);
+            }
+        } else if let Some((name, portal)) = self.portals.remove_entry(name) {
+            self.bytes -= portal_bytes(&name, &portal);
         }
     }
 
     /// A failed Parse of the unnamed statement leaves none behind.
     pub(super) fn drop_unnamed_statement(&mut self) {
-        self.statements.remove(&b""[..]);
+        self.close(b'S', b"");
     }
 
     /// Outside a transaction, portals die with the ReadyForQuery.
-    pub(super) fn end_transaction(&mut self) {
-        self.portals.clear();
+    pub(super) fn close_all_portals(&mut self) {
+        for (name, portal) in self.portals.drain() {
+            self.bytes -= portal_bytes(&name, &portal);
+        }
+    }
+
+    fn close_all_statements(&mut self) {
+        for (name, statement) in self.statements.drain() {
+            self.bytes -= statement_bytes(&name, &statement);
+        }
     }
 
     pub(super) fn forget_shapes(&mut self) {
@@ -291,21 +361,40 @@ impl Names {
     }
 
     /// Applies what a statement of SQL did to the names, now that the server has done it.
-    pub(super) fn apply(&mut self, change: &NameChange, sql: &[u8], judged: &Arc<JudgedStatement>) {
-        let statement = || {
-            let statement = Statement::new(sql);
-            statement.set_judged(Arc::clone(judged));
-            statement
-        };
+    ///
+    /// A name for which there is no room stays unknown, so that nothing runs under it.
+    pub(super) fn apply(&mut self, change: &NameChange, sql: &Arc<[u8]>, judged: &Arc<JudgedStatement>) {
         match change {
             NameChange::None => {}
-            NameChange::Prepare(name) => self.confirm_statement(name.as_bytes().into(), statement()),
-            NameChange::Deallocate(name) => self.close(b'S', name.as_bytes()),
-            NameChange::DeallocateAll => self.statements.clear(),
-            NameChange::Declare(name) => {
-                let portal = Portal::new(Some(statement()), SmallVec::new(), 0, [0; 32]);
-                self.confirm_portal(name.as_bytes().into(), portal);
+            NameChange::Prepare(name) => {
+                let name = name.as_bytes();
+                self.close(b'S', name);
+                if !self.is_full() {
+                    self.confirm_statement(name.into(), Statement::inner(sql, judged));
+                }
             }
+            NameChange::Deallocate(name) => self.close(b'S', name.as_bytes()),
+            NameChange::DeallocateAll => self.close_all_statements(),
+            NameChange::Declare(name) => {
+                let name = name.as_bytes();
+                self.close(b'P', name);
+                if !self.is_full() {
+                    let statement = Statement::inner(sql, judged);
+                    let portal = Portal::new(statement, SmallVec::new(), 0, [0; 32]);
+                    self.confirm_portal(name.into(), portal);
+                }
+            }
+            NameChange::Close(name) => self.close(b'P', name.as_bytes()),
+            NameChange::CloseAll => self.close_all_portals(),
         }
     }
+}
+
+fn statement_bytes(name: &[u8], statement: &Statement) -> usize {
+    name.len() + statement.sql.len()
+}
+
+fn portal_bytes(name: &[u8], portal: &Portal) -> usize {
+    // A portal keeps its statement alive after the statement's own name is gone.
+    name.len() + 2 * portal.formats.len() + statement_bytes(b"", &portal.statement)
 }

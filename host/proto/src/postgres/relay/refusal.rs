@@ -4,7 +4,10 @@
 //! exist; its name is 128 random bits. The server fails there, skips and aborts as it would
 //! for any error, and only the words of its answer are replaced by ours.
 
+use std::fmt::Write as _;
+
 use model::{Fault, Refusal, Rule};
+use sha2::{Digest as _, Sha256};
 
 use super::expected::Denial;
 use super::{Fatal, RelayOptions};
@@ -25,15 +28,26 @@ pub const fn sqlstate(rule: Rule) -> &'static str {
 }
 
 /// Appends the frame that makes the server fail in place of one that may not run.
-pub(super) fn put_poison(out: &mut Vec<u8>, options: &RelayOptions, query: bool) {
-    let nonce = u128::from_be_bytes(options.nonce);
+///
+/// `count` makes each name a new one: the server shows its statements to other sessions, and a
+/// name once seen must not help anyone to prepare something under the next.
+pub(super) fn put_poison(out: &mut Vec<u8>, options: &RelayOptions, count: u64, query: bool) {
+    let hash = Sha256::new()
+        .chain_update(options.nonce)
+        .chain_update(count.to_be_bytes())
+        .finalize();
+    let mut name = String::from("__deny_");
+    for byte in &hash[..16] {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
     if query {
         frame::put(out, b'Q', |body| {
-            frame::put_string(body, format!("EXECUTE \"__deny_{nonce:032x}\"").as_bytes());
+            frame::put_string(body, format!("EXECUTE \"{name}\"").as_bytes());
         });
     } else {
         frame::put(out, b'E', |body| {
-            frame::put_string(body, format!("__deny_{nonce:032x}").as_bytes());
+            frame::put_string(body, name.as_bytes());
             body.extend_from_slice(&[0; 4]);
         });
     }
@@ -57,6 +71,17 @@ pub(super) fn put_denial(out: &mut Vec<u8>, denial: &Denial) {
         Denial::NoPortal(name) => {
             let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
             build_error("ERROR", "34000", &message, None, None, out);
+        }
+        Denial::NoStatement(name) if name.is_empty() => {
+            let message = "unnamed prepared statement does not exist";
+            build_error("ERROR", "26000", message, None, None, out);
+        }
+        Denial::NoStatement(name) => {
+            let message = format!(
+                "prepared statement \"{}\" does not exist",
+                String::from_utf8_lossy(name)
+            );
+            build_error("ERROR", "26000", &message, None, None, out);
         }
     }
 }
@@ -104,4 +129,13 @@ pub(super) fn too_large() -> Refusal {
         "the message is larger than the gateway judges",
     )
     .hint("send large values with COPY, or in several statements")
+}
+
+/// The client said goodbye before a human answered.
+pub(super) fn client_left() -> Refusal {
+    Refusal::new(
+        Rule::ApprovalUnavailable,
+        Fault::Client,
+        "the client left before the operation was approved",
+    )
 }

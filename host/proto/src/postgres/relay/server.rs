@@ -1,29 +1,22 @@
 //! From the upstream: rows through their mask, answers to the frames that caused them, and
 //! nothing that could carry what a mask hides.
 
-use std::sync::PoisonError;
-
 use bytes::BytesMut;
 
 use super::expected::Expected;
-use super::masks::{Host, SharedMask};
+use super::masks::Host;
 use super::refusal::put_denial;
+use super::rows::Rows;
 use super::{Fatal, Relay};
 use crate::postgres::frame::{self, Body, FrameError, HEADER_BYTES};
 use crate::postgres::mask::{
-    FieldDescription, ROW_BYTES_MAX, error_fields, parse_row_description, scrub_error, with_formats,
+    FieldDescription, ROW_BYTES_MAX, error_fields, parse_row_description, scrub_error,
 };
 use model::{Fault, OperationKind, Refusal, Rule};
 
 /// The largest message kept whole, apart from rows: a description of 1,600 columns or a long
 /// error takes far less.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-
-/// What becomes of the rows at hand.
-enum Rows {
-    Pass,
-    Mask(SharedMask),
-}
 
 impl Relay {
     /// Takes what it can from the front of the upstream's buffer.
@@ -73,14 +66,20 @@ impl Relay {
                         ));
                     }
                     Rows::Mask(mask) if whole => *at += self.mask_run(rest, &mask, host)?,
-                    Rows::Mask(_) => return Ok(want(input, *at + header.total)),
+                    Rows::Mask(_) => {
+                        want(input, *at + header.total);
+                        return Ok(());
+                    }
                 },
                 b'd' if self.copying_out => self.begin_pass(header.total, 1),
                 b'd' => return Err(Fatal::upstream("the upstream sent copy data out of turn")),
                 _ if header.total > MESSAGE_BYTES_MAX => {
                     return Err(Fatal::upstream("the upstream sent an oversized message"));
                 }
-                _ if !whole => return Ok(want(input, *at + header.total)),
+                _ if !whole => {
+                    want(input, *at + header.total);
+                    return Ok(());
+                }
                 _ => {
                     self.on_message(&rest[..header.total], host, now_us)?;
                     *at += header.total;
@@ -89,106 +88,19 @@ impl Relay {
         }
     }
 
-    /// Streams a frame whose content nobody needs to see.
-    fn begin_pass(&mut self, total: usize, rows: u64) {
-        self.upstream_pass = total;
-        if let Some(run) = self.running() {
-            run.rows += rows;
-        }
-    }
-
-    fn pass_rows(&mut self, bytes: &[u8], rows: u64, host: &mut dyn Host) {
-        let mut before = 0;
-        if let Some(run) = self.running() {
-            before = run.bytes;
-            run.rows += rows;
-            run.bytes += bytes.len() as u64;
-        }
-        self.to_client.push(bytes);
-        host.rows_to_client(bytes, before);
-    }
-
-    /// Forwards the run of whole rows at the front of `rest`; returns its length.
-    fn pass_run(&mut self, rest: &[u8], host: &mut dyn Host) -> usize {
-        let (length, rows) = run_of_rows(rest);
-        self.pass_rows(&rest[..length], rows, host);
-        length
-    }
-
-    /// Masks the run of whole rows at the front of `rest`; returns its length.
-    fn mask_run(&mut self, rest: &[u8], mask: &SharedMask, host: &mut dyn Host) -> Result<usize, Fatal> {
-        let (length, _) = run_of_rows(rest);
-        let mut mask = mask.lock().unwrap_or_else(PoisonError::into_inner);
-        let mask = &mut *mask;
-        let start = self.to_client.buffer().len();
-        let cells = mask
-            .cells
-            .as_deref_mut()
-            .map(|cells| cells as &mut dyn model::mask::CellMasker);
-        let masked = mask
-            .rows
-            .mask_rows(&rest[..length], cells, self.to_client.buffer())
-            .map_err(|error| {
-                Fatal::new(
-                    "58000",
-                    error.fault(),
-                    format!("the result was withheld: {error}"),
-                )
-            })?;
-        let emitted = self.to_client.buffer().len() - start;
-        let mut before = 0;
-        if let Some(run) = self.running() {
-            before = run.bytes;
-            run.rows += masked.rows;
-            run.bytes += emitted as u64;
-            run.masked += masked.cells;
-        }
-        host.rows_to_client(&self.to_client.buffer()[start..], before);
-        Ok(length)
-    }
-
-    /// Decides what becomes of rows; they pass unseen only where nothing could be masked.
-    fn row_treatment(&mut self, host: &mut dyn Host) -> Result<Rows, Fatal> {
-        if !matches!(
-            self.expected.front(),
-            Some(Expected::Execute { .. } | Expected::Query { .. })
-        ) {
-            return Err(Fatal::upstream("the upstream sent a row out of turn"));
-        }
-        if !self.options.masking {
-            return Ok(Rows::Pass);
-        }
-        let mask = match self.expected.front() {
-            Some(Expected::Execute { portal, .. }) => match portal.mask() {
-                Some(mask) => Some(mask),
-                None => {
-                    let fields = portal.statement.as_ref().and_then(|statement| statement.fields());
-                    let (portal, Some(fields)) = (std::sync::Arc::clone(portal), fields) else {
-                        return Err(unknown_shape());
-                    };
-                    let mut fields = fields.to_vec();
-                    with_formats(&mut fields, &portal.formats).map_err(|_| unknown_shape())?;
-                    let mask = self.masks.find(&fields, host).map_err(withheld)?;
-                    portal.set_mask(mask.clone());
-                    Some(mask)
-                }
-            },
-            _ => self.query_mask.clone(),
-        };
-        match mask {
-            Some(Some(mask)) => Ok(Rows::Mask(mask)),
-            Some(None) => Ok(Rows::Pass),
-            None => Err(unknown_shape()),
-        }
-    }
-
     fn on_message(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
-        // The end of copy data that the server had no use for is answered by nothing.
-        while matches!(self.expected.front(), Some(Expected::CopyEnd)) {
-            self.expected.pop_front();
+        self.expected.drop_copy_ends();
+        self.answer(message, host, now_us)?;
+        self.expected.drop_copy_ends();
+        Ok(())
+    }
+
+    fn answer(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
+        if let b'n' | b's' | b'I' | b'c' = message[0] {
+            Body::of(message).end().map_err(upstream_frame)?;
         }
         match message[0] {
-            b'1' | b'2' | b'3' => self.on_confirmation(message, host),
+            b'1' | b'2' | b'3' => self.on_confirmation(message, host, now_us),
             b't' => self.on_parameters(message, host),
             b'T' => self.on_description(message, host),
             b'n' => self.on_no_data(message, host),
@@ -212,13 +124,18 @@ impl Relay {
         Ok(())
     }
 
-    fn on_confirmation(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
+    fn on_confirmation(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
         Body::of(message).end().map_err(upstream_frame)?;
-        match (message[0], self.expected.pop_front()) {
+        match (message[0], self.expected.pop()) {
             (b'1', Some(Expected::Parse { name, statement })) => {
                 self.names.confirm_statement(name, statement)
             }
-            (b'2', Some(Expected::Bind { name, portal })) => self.names.confirm_portal(name, portal),
+            (b'2', Some(Expected::Bind { name, portal, run })) => {
+                if let Some(run) = run {
+                    self.outcomes.push(run.outcome("ok", now_us));
+                }
+                self.names.confirm_portal(name, portal);
+            }
             (b'3', Some(Expected::Close { kind, name })) => self.names.close(kind, &name),
             _ => return Err(out_of_turn()),
         }
@@ -243,21 +160,21 @@ impl Relay {
             Some(Expected::DescribeStatement { .. }) => {
                 if let Some(Expected::DescribeStatement {
                     statement: Some(statement),
-                }) = self.expected.pop_front()
+                }) = self.expected.pop()
                     && let Some(fields) = fields
                 {
-                    statement.set_fields(fields);
+                    statement.describe(Some(fields));
                 }
             }
             Some(Expected::DescribePortal { .. }) => {
                 if let Some(Expected::DescribePortal {
                     portal,
                     ours: asked_by_us,
-                }) = self.expected.pop_front()
+                }) = self.expected.pop()
                 {
                     ours = asked_by_us;
                     if let (Some(portal), Some(fields)) = (portal, fields) {
-                        portal.set_mask(self.masks.find(&fields, host).map_err(withheld)?);
+                        portal.describe(Some(self.masks.find(&fields, host).map_err(withheld)?));
                     }
                 }
             }
@@ -277,31 +194,37 @@ impl Relay {
     }
 
     fn on_no_data(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
-        match self.expected.pop_front() {
-            Some(Expected::DescribePortal { ours: true, .. }) => Ok(()),
-            Some(Expected::DescribeStatement { .. } | Expected::DescribePortal { .. }) => {
-                self.emit(message, host)
+        let ours = match self.expected.pop() {
+            Some(Expected::DescribeStatement { statement }) => {
+                if let Some(statement) = statement {
+                    statement.describe(None);
+                }
+                false
             }
-            _ => Err(out_of_turn()),
-        }
+            Some(Expected::DescribePortal { portal, ours }) => {
+                if let Some(portal) = portal {
+                    portal.describe(None);
+                }
+                ours
+            }
+            _ => return Err(out_of_turn()),
+        };
+        if ours { Ok(()) } else { self.emit(message, host) }
     }
 
     fn on_complete(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
         self.copying_out = false;
         self.query_mask = None;
-        match self.expected.front_mut() {
-            Some(Expected::Execute { run, .. } | Expected::Query { run }) => {
-                let index = run.completed;
-                run.completed += 1;
-                let (judged, statement) = (run.judged.clone(), run.statement.clone());
-                if let Some(change) = judged.analysis.names.get(index) {
-                    self.names.apply(change, &statement.sql, &judged);
-                }
-            }
-            _ => return Err(out_of_turn()),
+        let Some(run) = self.expected.running() else {
+            return Err(out_of_turn());
+        };
+        let index = run.completed;
+        run.completed += 1;
+        if let Some(change) = run.name_change(index) {
+            self.names.apply(change, &run.statement.sql, &run.judged);
         }
         if let Some(Expected::Execute { .. }) = self.expected.front()
-            && let Some(entry) = self.expected.pop_front()
+            && let Some(entry) = self.expected.pop()
         {
             self.finish(entry, "ok", now_us);
         }
@@ -309,7 +232,7 @@ impl Relay {
     }
 
     fn on_suspended(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
-        match self.expected.pop_front() {
+        match self.expected.pop() {
             Some(entry @ Expected::Execute { .. }) => self.finish(entry, "ok", now_us),
             _ => return Err(out_of_turn()),
         }
@@ -319,9 +242,11 @@ impl Relay {
     fn on_error(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
         let code = sqlstate_of(&message[HEADER_BYTES..]);
         let start = self.to_client.buffer().len();
-        if let Some(Expected::Denied { denial, .. }) = self.expected.front() {
+        if let Some(Expected::Denied { denial, .. }) = self.expected.front()
+            && !is_fatal(&message[HEADER_BYTES..])
+        {
             put_denial(self.to_client.buffer(), denial);
-        } else if self.must_scrub() {
+        } else if self.must_scrub() && !is_about_text(&message[HEADER_BYTES..]) {
             frame::put(self.to_client.buffer(), b'E', |body| {
                 scrub_error(&message[HEADER_BYTES..], body)
             });
@@ -331,11 +256,14 @@ impl Relay {
         host.to_client(&self.to_client.buffer()[start..]);
         self.copying_out = false;
         self.query_mask = None;
-        match self.expected.front_mut() {
+        match self.expected.front() {
             // Only ReadyForQuery ends these; an error while the server is idle concerns nobody.
             None | Some(Expected::Sync | Expected::Denied { query: true, .. }) => {}
-            Some(Expected::Query { run }) => {
-                run.sqlstate = code;
+            Some(Expected::Query { .. }) => {
+                if let Some(run) = self.expected.running() {
+                    run.sqlstate = code;
+                    run.failed = true;
+                }
                 self.copying_in = false;
             }
             Some(_) => self.skip_to_sync(code, now_us),
@@ -346,27 +274,30 @@ impl Relay {
     /// Drops what the server now skips: everything up to the next Sync.
     fn skip_to_sync(&mut self, code: Option<[u8; 5]>, now_us: u64) {
         self.copying_in = false;
-        if let Some(run) = self.running() {
+        if let Some(run) = self.expected.failing() {
             run.sqlstate = code;
         }
+        if let Some(Expected::Parse { name, .. }) = self.expected.front()
+            && name.is_empty()
+        {
+            self.names.drop_unnamed_statement();
+        }
         let mut result = "error";
-        while let Some(entry) = self.expected.pop_front() {
-            if matches!(entry, Expected::Sync) {
-                self.expected.push_front(entry);
+        while !matches!(self.expected.front(), Some(Expected::Sync)) {
+            let Some(entry) = self.expected.pop() else {
+                self.skipping = true;
                 return;
-            }
-            if let Expected::Parse { name, .. } = &entry
-                && name.is_empty()
-            {
-                self.names.drop_unnamed_statement();
-            }
+            };
             self.finish(entry, result, now_us);
             result = "skipped";
         }
-        self.skipping = true;
     }
 
     fn on_notice(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
+        if let Some(Expected::Denied { .. }) = self.expected.front() {
+            // It would speak of a frame that the client never sent.
+            return Ok(());
+        }
         if !self.must_scrub() {
             return self.emit(message, host);
         }
@@ -394,6 +325,11 @@ impl Relay {
                         .iter()
                         .any(|s| s.kind == OperationKind::Transaction)
             }
+            // Binding plans the statement, and planning runs some of its functions.
+            Some(Expected::Bind { portal, .. }) => portal
+                .statement
+                .judged()
+                .is_none_or(|judged| judged.analysis.touches_tagged),
             Some(Expected::Sync) => true,
             _ => false,
         }
@@ -406,9 +342,9 @@ impl Relay {
         if !matches!(status, b'I' | b'T' | b'E') {
             return Err(Fatal::upstream("the upstream sent an unknown transaction status"));
         }
-        match self.expected.pop_front() {
+        match self.expected.pop() {
             Some(entry @ Expected::Query { .. }) => {
-                let failed = matches!(&entry, Expected::Query { run } if run.sqlstate.is_some());
+                let failed = matches!(&entry, Expected::Query { run } if run.failed);
                 self.finish(entry, if failed { "error" } else { "ok" }, now_us);
             }
             Some(Expected::Sync | Expected::Denied { query: true, .. }) => {}
@@ -416,8 +352,12 @@ impl Relay {
         }
         self.status = status;
         self.copying_in = false;
+        let touches = |entry: &Expected| entry.run().is_some_and(|run| run.judged.analysis.touches_tagged);
+        self.tagged = self.tagged && self.expected.iter().any(touches);
         if status == b'I' {
-            self.names.end_transaction();
+            self.names.close_all_portals();
+            // Only now does anyone else see what the transaction did to the catalog.
+            self.catalog_stale |= std::mem::take(&mut self.catalog_changed);
         }
         self.emit(message, host)
     }
@@ -443,38 +383,24 @@ impl Relay {
             ));
         }
         // A setting made from tagged data would carry it.
-        if self.options.masking
-            && self
-                .running()
-                .is_some_and(|run| run.judged.analysis.touches_tagged)
-        {
+        if self.options.masking && self.tagged {
             return Ok(());
         }
         self.emit(message, host)
     }
 
     fn on_copy_in(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
-        if self.running().is_none() {
+        if self.expected.running().is_none() {
             return Err(out_of_turn());
         }
         // While it reads copy data the server ignores Sync: those sent before the data's end
         // are never answered.
-        let end = self
-            .expected
-            .iter()
-            .position(|entry| matches!(entry, Expected::CopyEnd));
-        self.copying_in = end.is_none();
-        let mut index = 0;
-        self.expected.retain(|entry| {
-            let before_end = end.is_none_or(|end| index <= end);
-            index += 1;
-            !(before_end && matches!(entry, Expected::Sync | Expected::CopyEnd))
-        });
+        self.copying_in = !self.expected.begin_copy_in();
         self.emit(message, host)
     }
 
     fn on_copy_out(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
-        if self.running().is_none() {
+        if self.expected.running().is_none() {
             return Err(out_of_turn());
         }
         self.copying_out = true;
@@ -482,24 +408,21 @@ impl Relay {
     }
 }
 
-/// Returns the length of the run of whole rows at the front of `bytes`, and how many they are.
-fn run_of_rows(bytes: &[u8]) -> (usize, u64) {
-    let (mut length, mut rows) = (0, 0);
-    while let Some(&[b'D', a, b, c, d]) = bytes[length..].first_chunk() {
-        let total = u32::from_be_bytes([a, b, c, d]) as usize + 1;
-        // A wrong length ends the run; the header is checked when its turn comes.
-        if total < HEADER_BYTES || bytes.len() - length < total {
-            break;
-        }
-        length += total;
-        rows += 1;
-    }
-    (length, rows)
+/// Whether an error is about the statement's text and not about any row: a syntax or name error
+/// that points into the text. Those raised while rows are read point nowhere.
+fn is_about_text(body: &[u8]) -> bool {
+    let fields = error_fields(body);
+    fields.position.is_some() && fields.code.is_some_and(|code| code.starts_with(b"42"))
 }
 
 /// Returns the code of an error, where it is one.
 fn sqlstate_of(body: &[u8]) -> Option<[u8; 5]> {
     error_fields(body).code?.try_into().ok()
+}
+
+/// Whether an error ends the session.
+fn is_fatal(body: &[u8]) -> bool {
+    matches!(error_fields(body).severity, Some(b"FATAL" | b"PANIC"))
 }
 
 /// Makes room for a frame that is not whole yet.
@@ -515,15 +438,7 @@ fn out_of_turn() -> Fatal {
     Fatal::upstream("the upstream sent a message out of turn")
 }
 
-fn unknown_shape() -> Fatal {
-    Fatal::new(
-        "58000",
-        Fault::Gateway,
-        "the result was withheld: its columns are not known",
-    )
-}
-
-fn withheld(refusal: Refusal) -> Fatal {
+pub(super) fn withheld(refusal: Refusal) -> Fatal {
     debug_assert!(matches!(
         refusal.rule,
         Rule::MaskerFailed | Rule::TaggedUse | Rule::PolicyError

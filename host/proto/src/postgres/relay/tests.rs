@@ -1,0 +1,12 @@
+//! Dialogues between a client and a server through the relay. Each is played with whole
+//! messages, byte by byte, and in pieces of any length.
+
+mod copies;
+mod extended;
+mod hostile;
+mod masking;
+mod names;
+mod refusals;
+mod simple;
+mod stage;
+mod wire;
