@@ -296,7 +296,8 @@ fn split_options(options: &str) -> Result<Vec<(String, String)>, StartupError> {
     let mut characters = options.chars();
     while let Some(character) = characters.next() {
         match character {
-            c if c.is_ascii_whitespace() => words.extend(word.take()),
+            // `isspace` of C counts the vertical tab, Rust's function does not.
+            c if c.is_ascii_whitespace() || c == '\x0b' => words.extend(word.take()),
             '\\' => word.get_or_insert_default().extend(characters.next()),
             c => word.get_or_insert_default().push(c),
         }
