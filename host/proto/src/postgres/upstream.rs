@@ -163,10 +163,31 @@ impl Login {
                 if status != b'I' {
                     return Err(LoginError::Protocol("a new session that is not idle"));
                 }
+                self.check_complete()?;
                 Ok(Some(std::mem::take(&mut self.established)))
             }
             Some(b'v') => Err(LoginError::Protocol("version negotiation for 3.0")),
             _ => Err(LoginError::Protocol("unexpected message during login")),
+        }
+    }
+
+    /// What a server does not report cannot be known to be as we need it.
+    fn check_complete(&self) -> Result<(), LoginError> {
+        let needed = [
+            "server_encoding",
+            "client_encoding",
+            "standard_conforming_strings",
+        ];
+        let reported = |needed: &&str| {
+            let mut names = self.established.parameters.iter().map(|(name, _)| name);
+            names.any(|name| name == needed.as_bytes())
+        };
+        if needed.iter().all(reported) {
+            Ok(())
+        } else {
+            Err(LoginError::Protocol(
+                "its encoding or the way it reads strings is not reported",
+            ))
         }
     }
 
@@ -175,6 +196,10 @@ impl Login {
             return Err(LoginError::Protocol("authentication twice"));
         }
         let method = body.i32()?;
+        // One method, once: no server asks again, and each answer costs something.
+        if matches!(method, 3 | 5 | 10) && self.challenged {
+            return Err(LoginError::Protocol("authentication asked for twice"));
+        }
         self.challenged |= method != 0;
         match method {
             0 => self.accept(body),
@@ -233,9 +258,6 @@ impl Login {
     }
 
     fn sasl(&mut self, mut body: Body<'_>, out: &mut Vec<u8>) -> Result<(), LoginError> {
-        if self.scram.is_some() {
-            return Err(LoginError::Protocol("SASL twice"));
-        }
         let (mut plain, mut plus) = (false, false);
         loop {
             match body.string()? {
@@ -363,3 +385,6 @@ fn refused(mut body: Body<'_>) -> LoginError {
     }
     LoginError::Refused { sqlstate, message }
 }
+
+#[cfg(test)]
+mod tests;
