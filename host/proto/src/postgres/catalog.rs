@@ -5,7 +5,10 @@
 //! A catalog never changes; a newer one replaces it, under a higher epoch. What it does not
 //! know it never guesses: an unknown relation is reported as unknown.
 
-#![cfg_attr(not(feature = "sql"), allow(dead_code, reason = "without the parser nothing looks names up"))]
+#![cfg_attr(
+    not(feature = "sql"),
+    allow(dead_code, reason = "without the parser nothing looks names up")
+)]
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
