@@ -5,7 +5,10 @@
 
 pub mod check;
 pub mod explain;
+pub mod journal;
+pub mod replay;
 pub mod run;
+pub mod terminal;
 
 use std::path::PathBuf;
 
@@ -16,6 +19,9 @@ pub const EXIT_FAILED: u8 = 1;
 
 /// The exit status of a bad command line or configuration (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
+
+/// The exit status when something could not be read or written (`EX_IOERR` of sysexits.h).
+pub const EXIT_IO: u8 = 74;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -44,6 +50,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Tell what would happen to a statement, and why, without running it.
     Explain(ExplainArgs),
+    /// Look at the journal, and check it.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// Show what a session sent and saw.
+    Replay(replay::ReplayArgs),
 }
 
 /// The arguments of `serve`.

@@ -38,6 +38,8 @@ pub fn command(command: Command) -> u8 {
             Command::Serve(args) => serve(&args).await,
             Command::Check(args) => check(&args).await,
             Command::Explain(args) => explain_statement(&args).await,
+            Command::Journal(command) => super::journal::command(command).await,
+            Command::Replay(args) => super::replay::command(args).await,
         }
     })
 }

@@ -170,9 +170,8 @@ impl<D: Deliver, C: Cursor> Pump<D, C> {
 
     /// Does one thing: reads the cursor, remembers it, or delivers a batch.
     async fn step(&mut self) -> Result<(), Trouble> {
-        let next = match self.next {
-            Some(next) => next,
-            None => return self.begin().await,
+        let Some(next) = self.next else {
+            return self.begin().await;
         };
         if self.unsaved {
             return self.save(next).await;
