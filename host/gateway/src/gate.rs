@@ -156,6 +156,11 @@ impl Gate {
         if !fresh && catalogs.own.has_tags() && !analysis.unknown_relations.is_empty() {
             return Judging::Unknown;
         }
+        // What a cursor reads was settled when it was declared, maybe under another name.
+        let reads_cursor = |effect: &Effect| matches!(effect, Effect::Fetch { .. } | Effect::Move { .. });
+        if catalogs.own.has_tags() && analysis.statements.iter().any(|note| reads_cursor(&note.effect)) {
+            analysis.touches_tagged = true;
+        }
         if let Some(full) = &catalogs.full {
             // Policies and classifiers are told of tags that this principal may see, too.
             analysis.facts = analyse(sql, full, &self.limits).facts;
@@ -356,6 +361,8 @@ fn name_change(effect: Effect) -> NameChange {
             NameChange::DeallocateAll
         }
         Effect::Declare { cursor, .. } => NameChange::Declare(cursor),
+        Effect::Close { cursor } => NameChange::Close(cursor),
+        Effect::CloseAll => NameChange::CloseAll,
         _ => NameChange::None,
     }
 }

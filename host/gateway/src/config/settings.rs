@@ -1,5 +1,6 @@
 //! `[journal]`, `[masking]`, `[limits]`, `[log]` and `[serve]`: settings with defaults.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -188,7 +189,8 @@ impl LogLevel {
 
 pub(super) fn log(root: &Section<'_>) -> LogConfig {
     let mut log = LogConfig {
-        format: LogFormat::Text,
+        // Whoever looks on reads text; whatever collects the log wants fields.
+        format: if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json },
         level: LogLevel::Info,
     };
     let Some(section) = root.table("log") else {

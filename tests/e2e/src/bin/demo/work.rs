@@ -20,7 +20,7 @@ pub(crate) fn agent_reads(story: &mut Story, setting: &Setting) -> Result<()> {
     )?;
     story.claim(
         "the SSN and the card keep their last four digits, the e-mail is gone",
-        answer.rows.contains("|***-**-0022|************4444||"),
+        answer.rows.contains("|***-**-0022|************1117||"),
     )?;
     let stored = setting.server.query("select ssn from customers where id = 3")?;
     story.claim("the server has the whole SSN", stored.trim() == "103-04-0022")?;
