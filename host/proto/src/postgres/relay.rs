@@ -291,17 +291,22 @@ impl Relay {
     }
 
     /// Returns the statement that waits for a judgement: its text, and the judgement of its
-    /// last execution if there was one.
+    /// last execution if there was one and it was a plain query. What an EXECUTE runs may be
+    /// another statement each time.
     #[must_use]
     pub fn question(&self) -> Option<(&[u8], Option<Arc<JudgedStatement>>)> {
         let Waiting::Judgement { index } = self.road.waiting() else {
             return None;
         };
         let statement = self.batch.statements.get(index)?;
-        Some((&statement.sql, statement.judged()))
+        let last = statement.judged().filter(|judged| statement.is_query(judged));
+        Some((&statement.sql, last))
     }
 
     /// Returns what is known of the prepared statement `name` that SQL's EXECUTE refers to.
+    ///
+    /// Missing, too, is what was never judged, and what is no plain query: a prepared EXECUTE
+    /// may mean something else by now, and a prepared PREPARE would change names unseen.
     #[must_use]
     pub fn prepared(&self, name: &str) -> Lookup<Arc<JudgedStatement>> {
         let steps = match self.road.waiting() {
@@ -309,7 +314,10 @@ impl Relay {
             _ => &[],
         };
         match self.names.statement(name.as_bytes(), steps, &self.expected) {
-            Lookup::Found(statement) => statement.judged().map_or(Lookup::Missing, Lookup::Found),
+            Lookup::Found(statement) => statement
+                .judged()
+                .filter(|judged| statement.is_query(judged))
+                .map_or(Lookup::Missing, Lookup::Found),
             Lookup::Missing => Lookup::Missing,
             Lookup::Wait => Lookup::Wait,
         }

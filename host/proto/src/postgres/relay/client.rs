@@ -301,6 +301,8 @@ impl Relay {
             return false;
         };
         self.record(operation, "refused");
+        // The server would have dropped it.
+        self.names.drop_unnamed_statement();
         let start = self.to_client.buffer().len();
         put_denial(self.to_client.buffer(), &Denial::Refused(refusal));
         self.to_client.push(b"Z\0\0\0\x05I");

@@ -83,6 +83,21 @@ impl Statement {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether all that the statement does is to query or change rows.
+    pub(super) fn is_query(&self, judged: &JudgedStatement) -> bool {
+        let conduct = &judged.analysis;
+        let names = &conduct.names;
+        // PREPARE takes nothing but queries.
+        self.inner
+            || !conduct.changes_catalog
+                && names.iter().all(|change| *change == NameChange::None)
+                && conduct
+                    .facts
+                    .statements
+                    .iter()
+                    .all(|statement| !statement.utility)
+    }
+
     pub(super) fn judged(&self) -> Option<Arc<JudgedStatement>> {
         self.state().judged.clone()
     }
@@ -246,6 +261,11 @@ impl Names {
                 Expected::Execute { run, .. } | Expected::Query { run } if run.changes_names() => {
                     return Lookup::Wait;
                 }
+                // A simple query drops the unnamed statement. If the server skips the query,
+                // it skips everything up to the next Sync.
+                Expected::Query { .. } | Expected::Denied { query: true, .. } if name.is_empty() => {
+                    return if crossed { Lookup::Wait } else { Lookup::Missing };
+                }
                 entry => crossed |= entry.is_boundary(),
             }
         }
@@ -336,7 +356,7 @@ impl Names {
         }
     }
 
-    /// A failed Parse of the unnamed statement leaves none behind.
+    /// A failed Parse of the unnamed statement leaves none behind, nor does a simple query.
     pub(super) fn drop_unnamed_statement(&mut self) {
         self.close(b'S', b"");
     }

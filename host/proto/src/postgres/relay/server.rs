@@ -346,8 +346,10 @@ impl Relay {
             Some(entry @ Expected::Query { .. }) => {
                 let failed = matches!(&entry, Expected::Query { run } if run.failed);
                 self.finish(entry, if failed { "error" } else { "ok" }, now_us);
+                self.names.drop_unnamed_statement();
             }
-            Some(Expected::Sync | Expected::Denied { query: true, .. }) => {}
+            Some(Expected::Denied { query: true, .. }) => self.names.drop_unnamed_statement(),
+            Some(Expected::Sync) => {}
             _ => return Err(out_of_turn()),
         }
         self.status = status;

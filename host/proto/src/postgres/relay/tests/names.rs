@@ -310,3 +310,21 @@ fn portals_die_with_their_transaction() {
         assert!(stage.client_out().ends_with(&[gone, ready(b'I')].concat()));
     });
 }
+
+#[test]
+fn sql_execute_reaches_nothing_that_changes_names() {
+    play(false, |stage| {
+        stage.client(&[
+            parse("x", "prepare n as select 1"),
+            bind("", "x"),
+            execute(""),
+            sync(),
+        ]);
+        stage.server(&[parsed(), bound(), complete("PREPARE"), ready(b'I')]);
+        stage.upstream_out();
+        stage.client(&[query("execute x")]);
+        stage.upstream_gets(&[]);
+        stage.client(&[query("execute n")]);
+        stage.upstream_gets(&[query("execute n")]);
+    });
+}
