@@ -1,105 +1,9 @@
 //! Crashes: what was acknowledged is there afterwards, what was torn is cut.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use crate::support::{Place, append, copy, entry, open_with, options, wait};
-use journal::{CommitChoice, CommitMode, OpenError};
-
-/// Runs in a process of its own: appends, and says which entries were acknowledged.
-#[test]
-fn child_appends_until_it_is_killed() {
-    let Some(folder) = std::env::var_os("JOURNAL_CRASH_FOLDER") else {
-        return;
-    };
-    let folder = std::path::PathBuf::from(folder);
-    let mut options = options(&folder);
-    options.segment_bytes = 16 * 1024;
-    options.checkpoint_every = Duration::from_millis(5);
-    if std::env::var_os("JOURNAL_CRASH_THREAD").is_some() {
-        options.commit = CommitChoice::Fixed(CommitMode::Thread);
-    }
-    let (journal, recovery) = open_with(&folder.join("log"), options).expect("opens");
-    let mut out = std::io::stdout().lock();
-    wait(async {
-        let mut first = recovery.size;
-        loop {
-            let tickets: Vec<_> = (first..first + 7)
-                .map(|n| {
-                    journal
-                        .append(|out| out.extend_from_slice(&entry(n)))
-                        .expect("appends")
-                })
-                .collect();
-            let last = *tickets.last().expect("seven");
-            journal.durable(last).await.expect("durable");
-            writeln!(out, "acknowledged {}", last.index()).expect("the parent reads");
-            out.flush().expect("the parent reads");
-            first += 7;
-        }
-    });
-}
-
-#[test]
-fn acknowledged_entries_survive_a_kill_at_any_moment() {
-    let place = Place::new();
-    let mut seed = 0x9E37_79B9_u32;
-    let mut acknowledged = 0;
-    for kill in 0..60 {
-        // xorshift: where to kill has no pattern, but is the same in each run.
-        seed ^= seed << 13;
-        seed ^= seed >> 17;
-        seed ^= seed << 5;
-        let mut command = Command::new(std::env::current_exe().expect("this test"));
-        command
-            .args([
-                "--exact",
-                "crash::child_appends_until_it_is_killed",
-                "--nocapture",
-            ])
-            .env("JOURNAL_CRASH_FOLDER", place.path())
-            .stdout(Stdio::piped());
-        if kill % 2 == 1 {
-            command.env("JOURNAL_CRASH_THREAD", "1");
-        }
-        let mut child = command.spawn().expect("starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let said = |line: String| {
-            line.split_once("acknowledged ")
-                .and_then(|(_, n)| n.parse::<u64>().ok())
-        };
-        let mut left = seed % 150;
-        for line in &mut lines {
-            if let Some(index) = said(line.expect("reads")) {
-                acknowledged = index;
-                left = left.saturating_sub(1);
-                if left == 0 {
-                    child.kill().expect("kills");
-                    break;
-                }
-            }
-        }
-        // What it said before it died counts too.
-        for line in lines {
-            acknowledged = said(line.unwrap_or_default()).unwrap_or(acknowledged);
-        }
-        child.wait().expect("ends");
-        if kill % 5 == 4 {
-            let (journal, recovery) = place.open();
-            assert!(
-                recovery.size > acknowledged,
-                "kill {kill}: {acknowledged} was acknowledged"
-            );
-            for (n, found) in (0..).zip(journal.reader().entries(0)) {
-                assert_eq!(found.expect("reads").bytes, entry(n));
-            }
-        }
-    }
-    let report = journal::verify(&place.log(), &journal::VerifyOptions::default(), &mut |_, _| {});
-    assert!(report.expect("holds").size > acknowledged);
-}
+use crate::support::{Place, append, copy, entry};
+use journal::OpenError;
 
 /// A log with signed entries, and some that are in a segment only, as after a crash.
 fn crashed(place: &Place, signed: u64, ahead: u64) {
@@ -247,10 +151,10 @@ fn an_older_copy_does_not_open_against_an_anchor() {
 
     let mut options = place.options();
     options.anchors = vec![anchor];
-    open_with(&place.log(), options.clone()).expect("the anchor holds");
+    journal::Journal::open(&place.log(), options.clone()).expect("the anchor holds");
     fs::remove_dir_all(place.log()).expect("removes");
     copy(&old, &place.log());
-    let opened = open_with(&place.log(), options.clone());
+    let opened = journal::Journal::open(&place.log(), options.clone());
     assert!(matches!(
         opened,
         Err(OpenError::RolledBack {
@@ -263,7 +167,7 @@ fn an_older_copy_does_not_open_against_an_anchor() {
     let (journal, _) = place.open();
     append(&journal, (1300..1500).map(entry));
     drop(journal);
-    let opened = open_with(&place.log(), options);
+    let opened = journal::Journal::open(&place.log(), options);
     assert!(matches!(opened, Err(OpenError::Forked { size: 400 })));
 }
 

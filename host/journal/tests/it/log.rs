@@ -1,9 +1,7 @@
 //! A log as its writer and readers see it: order, limits, restarts, errors.
 
-use std::process::Command;
-
-use crate::support::{Place, append, entry, open_with, wait};
-use journal::{AppendError, CommitChoice, CommitMode, ENTRY_BYTES_MAX, OpenError, Reader};
+use crate::support::{Place, append, entry, wait};
+use journal::{AppendError, CommitChoice, CommitMode, ENTRY_BYTES_MAX, Reader};
 
 fn read_all(place: &Place) -> Vec<Vec<u8>> {
     let reader = Reader::open(&place.log()).expect("opens");
@@ -90,7 +88,7 @@ fn what_nobody_waits_for_becomes_durable_by_itself() {
         let place = Place::new();
         let mut options = place.options();
         options.commit = CommitChoice::Fixed(mode);
-        let (journal, _) = open_with(&place.log(), options).expect("opens");
+        let (journal, _) = journal::Journal::open(&place.log(), options).expect("opens");
         let mut sizes = journal.subscribe();
         for n in 1..=5 {
             journal
@@ -103,37 +101,11 @@ fn what_nobody_waits_for_becomes_durable_by_itself() {
 }
 
 #[test]
-fn two_writers_on_one_directory_are_refused() {
-    let place = Place::new();
-    let (journal, _) = place.open();
-    assert!(matches!(place.try_open(), Err(OpenError::InUse { .. })));
-
-    // The same from another process: this test binary, told to open it too.
-    let output = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "log::second_process", "--nocapture"])
-        .env("JOURNAL_FOLDER", place.path())
-        .output()
-        .expect("runs");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("in use by another process"));
-    drop(journal);
-    place.open();
-}
-
-#[test]
-fn second_process() {
-    if let Some(folder) = std::env::var_os("JOURNAL_FOLDER") {
-        let folder = std::path::PathBuf::from(folder);
-        let opened = journal::Journal::open(&folder.join("log"), crate::support::options(&folder));
-        eprintln!("{}", opened.map(|_| ()).expect_err("is locked"));
-    }
-}
-
-#[test]
 fn a_backlog_over_the_limit_is_refused() {
     let place = Place::new();
     let mut options = place.options();
     options.backlog_bytes_max = 1000;
-    let (journal, _) = open_with(&place.log(), options).expect("opens");
+    let (journal, _) = journal::Journal::open(&place.log(), options).expect("opens");
     let refused = (0..10_000).find_map(|_| journal.append(|out| out.resize(out.len() + 900, b'a')).err());
     assert_eq!(refused, Some(AppendError::Backlog { limit: 1000 }));
 }
@@ -212,7 +184,7 @@ fn several_runtimes_append_at_once_without_gaps() {
         let place = Place::new();
         let mut options = place.options();
         options.commit = CommitChoice::Fixed(mode);
-        let (journal, _) = open_with(&place.log(), options).expect("opens");
+        let (journal, _) = journal::Journal::open(&place.log(), options).expect("opens");
         let threads: Vec<_> = (0..4)
             .map(|thread| {
                 let journal = journal.clone();

@@ -35,20 +35,8 @@ impl Place {
     }
 
     pub fn try_open(&self) -> Result<(Journal, Recovery), OpenError> {
-        open_with(&self.log(), self.options())
+        Journal::open(&self.log(), self.options())
     }
-}
-
-/// Opens a log. Another test may be starting a process at this moment, and until that has
-/// become its own program it holds every lock of this one: so a log in use is tried again.
-pub fn open_with(dir: &Path, options: Options) -> Result<(Journal, Recovery), OpenError> {
-    for _ in 0..FORK_YIELDS_MAX {
-        match Journal::open(dir, options.clone()) {
-            Err(OpenError::InUse { .. }) => std::thread::yield_now(),
-            opened => return opened,
-        }
-    }
-    Journal::open(dir, options)
 }
 
 pub fn options(folder: &Path) -> Options {
@@ -116,6 +104,3 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     all.sort();
     all
 }
-
-/// Far more than a fork takes.
-const FORK_YIELDS_MAX: usize = 10_000;
