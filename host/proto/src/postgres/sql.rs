@@ -13,6 +13,7 @@ use pg_query::protobuf::ParseResult;
 
 use crate::postgres::catalog::Catalog;
 
+mod address;
 mod facts;
 mod functions;
 mod kind;
@@ -274,6 +275,8 @@ fn read(tree: &ParseResult, length: usize, catalog: &Catalog) -> Reading {
         analysis.facts.statements.push(statement);
         analysis.unknown_relations.extend(walk.unknown);
         let refusal = settings::check(node, catalog.has_tags()).or(walk.refusal);
+        let facts = analysis.facts.statements.last();
+        let refusal = refusal.or_else(|| facts.and_then(address_read));
         let refusal = refusal.or_else(|| lineage(node, catalog, walk.guarded, analysis));
         if analysis.refusal.is_none() {
             analysis.refusal = refusal;
@@ -297,6 +300,13 @@ fn include(statement: &mut StatementFacts, inside: &StatementFacts) {
     statement.predicates.extend_from_slice(&inside.predicates);
     statement.has_where |= inside.has_where;
     statement.limit = statement.limit.or(inside.limit);
+}
+
+fn address_read(facts: &StatementFacts) -> Option<Refusal> {
+    facts
+        .relations
+        .iter()
+        .find_map(|relation| address::check_read(&relation.name, &facts.columns))
 }
 
 /// Checks one statement against the tags; `guarded` tells whether it names a relation in reach

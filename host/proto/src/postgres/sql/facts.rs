@@ -7,7 +7,7 @@ use model::{Access, Fault, FunctionUse, OperationKind, Refusal, RelationUse, Rul
 use pg_query::NodeRef;
 use pg_query::protobuf::{FuncCall, SelectStmt, a_const};
 
-use super::{functions, kind, opaque, settings, tree, utility};
+use super::{address, functions, kind, opaque, settings, tree, utility};
 use crate::postgres::catalog::Catalog;
 
 /// What a walk over one statement found.
@@ -205,6 +205,9 @@ impl Walker<'_> {
         }
         if self.catalog.has_tags() && self.walk.refusal.is_none() {
             self.walk.refusal = opaque::check(node, self.catalog);
+        }
+        if self.walk.refusal.is_none() {
+            self.walk.refusal = address::check(node);
         }
         if let NodeRef::FuncCall(call) = node
             && matches!(functions::name(call), Some((_, "set_config")))

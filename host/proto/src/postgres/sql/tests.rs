@@ -280,3 +280,38 @@ fn settings_that_change_parsing_or_identity_stay() {
         assert_eq!(without_tags(sql).refusal, None, "{sql}");
     }
 }
+
+#[test]
+fn nothing_tells_where_the_upstream_is() {
+    let refused = [
+        "SELECT inet_server_addr()",
+        "SELECT 1 WHERE pg_catalog.inet_server_port() > 5000",
+        "SHOW port",
+        "SHOW ALL",
+        "SELECT current_setting('Listen_Addresses')",
+        "SELECT current_setting(name) FROM pg_settings",
+        "SELECT * FROM pg_settings",
+        "SELECT s.setting FROM pg_catalog.pg_settings s WHERE name = 'port'",
+    ];
+    for sql in refused {
+        let analysis = analyse(
+            sql.as_bytes(),
+            &crate::postgres::catalog::Catalog::default(),
+            &Limits::default(),
+        );
+        let rule = analysis.refusal.map(|refusal| refusal.rule);
+        assert_eq!(rule, Some(Rule::ProtocolRefused), "{sql}");
+    }
+    for sql in [
+        "SHOW server_version",
+        "SELECT current_setting('server_version_num')",
+        "SELECT set_config('bytea_output', 'hex', false) FROM pg_settings WHERE name = 'bytea_output'",
+    ] {
+        let analysis = analyse(
+            sql.as_bytes(),
+            &crate::postgres::catalog::Catalog::default(),
+            &Limits::default(),
+        );
+        assert_eq!(analysis.refusal, None, "{sql}");
+    }
+}
