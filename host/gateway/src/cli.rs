@@ -44,11 +44,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway until SIGTERM or SIGINT; sessions may then end by themselves for a while.
+    #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
     /// Check the configuration, the policies, the secrets and the plugins' files; say "ok" or
     /// every fault.
+    #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
     /// Tell what would happen to a statement, and why, without running it.
+    #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
     /// Look at the journal, and check it.
     #[command(subcommand)]
@@ -56,6 +59,29 @@ pub enum Command {
     /// Show what a session sent and saw.
     Replay(replay::ReplayArgs),
 }
+
+const SERVE_HELP: &str = "\
+Exit status: 0 after an orderly stop, 64 for a bad command line or configuration, or when what it names is of no use.
+
+Examples:
+  tidegate serve --config tidegate.toml
+  kill -TERM \"$(pidof tidegate)\"     # takes nobody new, lets what runs come to its end";
+
+const CHECK_HELP: &str = "\
+Exit status: 0 if it holds, 64 if it does not.
+
+Examples:
+  tidegate check --config tidegate.toml
+  tidegate check --config tidegate.toml --json
+  tidegate check --schema > tidegate.cedarschema";
+
+const EXPLAIN_HELP: &str = "\
+Exit status: 0 once there is an explanation, whatever the verdict; 64 for a bad command line or configuration.
+
+Examples:
+  tidegate explain --config tidegate.toml --as '{\"sub\":\"agent-7\",\"groups\":[\"analysts\"]}' \\
+    --resource customers --sql 'select name from customers'
+  tidegate explain --config tidegate.toml --as @agent.token --resource customers --sql 'delete from orders' --json";
 
 /// The arguments of `serve`.
 #[derive(Args, Debug)]
@@ -111,5 +137,17 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("Examples:"));
         assert!(help.contains("tidegate explain --config"));
+        assert_shown(Cli::command());
+    }
+
+    fn assert_shown(mut command: clap::Command) {
+        let below: Vec<_> = command.get_subcommands().cloned().collect();
+        let help = command.render_long_help().to_string();
+        assert!(
+            !below.is_empty() || help.contains("Examples:"),
+            "{} shows no examples",
+            command.get_name()
+        );
+        below.into_iter().for_each(assert_shown);
     }
 }

@@ -190,7 +190,11 @@ impl LogLevel {
 pub(super) fn log(root: &Section<'_>) -> LogConfig {
     let mut log = LogConfig {
         // Whoever looks on reads text; whatever collects the log wants fields.
-        format: if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json },
+        format: if std::io::stderr().is_terminal() {
+            LogFormat::Text
+        } else {
+            LogFormat::Json
+        },
         level: LogLevel::Info,
     };
     let Some(section) = root.table("log") else {
