@@ -28,6 +28,9 @@ const JUDGEMENTS_KEPT: usize = 16_384;
 /// they would push out what does.
 const KEPT_STATEMENT_BYTES_MAX: usize = 16 << 10;
 
+/// The version of a judgement that holds for one execution only; no catalog gets there.
+const ONCE: u64 = u64::MAX;
+
 /// The name of this protocol in policies and for classifiers.
 const PROTOCOL: &str = "postgres";
 
@@ -175,7 +178,7 @@ impl Gate {
             analysis,
             verdict,
             &assessment,
-            if lone { version } else { 0 },
+            if lone { version } else { ONCE },
         ));
         if lone && sql.len() <= KEPT_STATEMENT_BYTES_MAX {
             let key = Key {

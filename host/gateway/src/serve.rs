@@ -144,8 +144,9 @@ struct Readiness {
 }
 
 impl admin::Health for Readiness {
+    /// A journal that failed once is not tried again: only a new start can mend that.
     fn live(&self) -> Result<(), String> {
-        Ok(())
+        self.journal.health().map_err(|error| error.to_string())
     }
 
     fn ready(&self) -> Result<(), Vec<String>> {
@@ -197,7 +198,7 @@ impl Gateway {
             .try_into()
             .context("the masking key is not 32 bytes long")?;
         let limits = Limits {
-            bytes_max: config.limits.statement as usize,
+            bytes_max: usize::try_from(config.limits.statement).unwrap_or(usize::MAX),
             ..Limits::default()
         };
         let services = Services {
@@ -227,7 +228,7 @@ impl Gateway {
             state,
             origin,
             connections: Arc::default(),
-            connections_max: config.limits.sessions as usize + CONNECTIONS_EXTRA,
+            connections_max: usize::try_from(config.limits.sessions).unwrap_or(usize::MAX).saturating_add(CONNECTIONS_EXTRA),
         })
     }
 
