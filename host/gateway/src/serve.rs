@@ -228,7 +228,9 @@ impl Gateway {
             state,
             origin,
             connections: Arc::default(),
-            connections_max: usize::try_from(config.limits.sessions).unwrap_or(usize::MAX).saturating_add(CONNECTIONS_EXTRA),
+            connections_max: usize::try_from(config.limits.sessions)
+                .unwrap_or(usize::MAX)
+                .saturating_add(CONNECTIONS_EXTRA),
         })
     }
 

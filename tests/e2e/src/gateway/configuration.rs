@@ -78,7 +78,7 @@ impl Plugin {
         let mut plugin = Self::new(
             "splunk-hec",
             "exporter",
-            &format!("{{ url = \"http://{receiver}\" }}"),
+            &format!("{{ url = \"http://{receiver}\", token = \"secret://token\" }}"),
         );
         plugin.lines = format!(
             "egress = [\"http://{receiver}\"]\nallow_private = true\nsecrets = {{ token = \"env:STAGE_HEC_TOKEN\" }}"

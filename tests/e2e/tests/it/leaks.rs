@@ -18,6 +18,19 @@ fn nothing_a_client_sees_names_the_upstream() -> Result<()> {
     for sql in PROBES {
         seen.push_str(&agent.psql(sql)?.all());
     }
+    for sql in ADDRESSES {
+        let answer = agent.psql(sql)?;
+        assert!(!answer.ok && answer.errors.contains("protocol-refused"), "{sql}: {}", answer.all());
+        seen.push_str(&answer.all());
+    }
+    // What the database says of its own account is data, which policy permits or not; what the
+    // protocol says of the session names the client's own user.
+    for sql in ACCOUNTS {
+        seen.push_str(&format!("{sql}: {}", agent.psql(sql)?.errors));
+    }
+    let said = agent.psql("\\echo :USER :HOST :PORT :DBNAME")?;
+    seen.push_str(&said.all());
+    assert!(said.rows.starts_with("agent localhost"), "{}", said.all());
     for client in [Client::Psycopg, Client::Node]
         .into_iter()
         .filter(|client| !is_left_out(client.name()))
@@ -54,7 +67,7 @@ fn nothing_written_holds_the_password_a_token_or_unmasked_data() -> Result<()> {
     let agent: Target = stage.gateway.target(&token);
     let answer = agent.psql("select id, name, ssn, card from customers where id <= 50")?;
     assert!(answer.ok, "{}", answer.errors);
-    for sql in PROBES {
+    for sql in [PROBES, ADDRESSES, ACCOUNTS].concat() {
         agent.psql(sql)?;
     }
     let password = stage.server.login().password.clone();
@@ -81,26 +94,47 @@ fn nothing_written_holds_the_password_a_token_or_unmasked_data() -> Result<()> {
     Ok(())
 }
 
-/// What an agent may try to find out where it is and as whom. Some of it is refused.
+/// What an agent may try to find out where it is. Some of it is refused.
 const PROBES: &[&str] = &[
     "select 1 / 0",
-    "select inet_server_addr(), inet_server_port()",
-    "select current_user, session_user",
-    "show port",
-    "show listen_addresses",
-    "select * from pg_stat_activity",
-    "select usename from pg_user",
-    "select * from pg_authid",
-    "select rolname from pg_roles",
+    "select pid, datname, query from pg_stat_activity",
     "select current_setting('data_directory')",
+    "select name, unit from pg_settings",
     "select * from pg_stat_ssl",
+    "select * from pg_hba_file_rules",
     "set role postgres",
-    "alter role current_user password 'x'",
-    "do $$ begin raise notice 'I am %', current_user; end $$",
-    "do $$ begin raise exception 'I am %', session_user; end $$",
+    "reset session authorization",
     "create table t (id int)",
     "select * from customers_of_others",
     "copy customers to stdout",
+    "select * from dblink('host=localhost', 'select 1') as t (n int)",
+];
+
+/// What would tell the address.
+const ADDRESSES: &[&str] = &[
+    "select inet_server_addr(), inet_server_port()",
+    "select inet_client_addr(), inet_client_port()",
+    "show port",
+    "show listen_addresses",
+    "show all",
+    "select current_setting('port')",
+    "select setting from pg_settings where name = 'port'",
+    "select * from pg_settings",
+];
+
+/// What names the account within rows, and fails or not.
+const ACCOUNTS: &[&str] = &[
+    "select current_user, session_user",
+    "show session_authorization",
+    "select * from pg_stat_activity",
+    "select usename from pg_user",
+    "select rolname from pg_roles",
+    "select * from pg_authid",
+    "alter role current_user password 'x'",
+    "do $$ begin raise notice 'I am %', current_user; end $$",
+    "do $$ begin raise exception 'I am %', session_user; end $$",
+    "select current_user::int",
+    "select cast(session_user as integer)",
 ];
 
 fn secrets(server: &Postgres) -> Vec<String> {
