@@ -167,7 +167,8 @@ fn export(statement: &Statement, config: &Config, found: &mut Vec<Found>) {
     let reads = matches!(statement.kind, Kind::Read | Kind::Write | Kind::Unknown);
     let copies = statement.verb.starts_with("copy");
     // The WHERE of a COPY filters what comes in, not what goes out.
-    let exports = copies || reads && !bounded;
+    // Without a column, as in `count(*)`, rows are counted and none is read out.
+    let exports = copies || reads && !bounded && !statement.columns.is_empty();
     if !exports {
         return;
     }

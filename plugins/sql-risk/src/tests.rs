@@ -8,6 +8,7 @@ fn statement(verb: &str, kind: Kind) -> Statement {
         verb: verb.to_owned(),
         kind,
         writes: kind > Kind::Read,
+        columns: vec!["*".to_owned()],
         ..Statement::default()
     }
 }
@@ -113,6 +114,24 @@ fn copying_a_tagged_table_out_is_an_export_whatever_its_where() {
             ..copy
         }),
         ["sql.unbounded-export"]
+    );
+}
+
+#[test]
+fn counting_the_rows_of_a_tagged_table_is_no_export() {
+    let count = on(
+        statement("select", Kind::Read),
+        "customers",
+        Access::Read,
+        &["pii.ssn"],
+    );
+    let none: [&str; 0] = [];
+    assert_eq!(
+        found(Statement {
+            columns: Vec::new(),
+            ..count
+        }),
+        none
     );
 }
 
