@@ -1,5 +1,6 @@
 //! The journal as an auditor reads it: through the command line, from outside.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::gateway::Home;
+use crate::service::{START_WAIT_MAX, until};
 use crate::tools;
 
 /// Returns every entry of a gateway's journal, oldest first.
@@ -50,6 +52,24 @@ pub fn of_kind<'a>(entries: &'a [Value], kind: &str) -> Vec<&'a Value> {
         .map(entry)
         .filter(|entry| entry["kind"] == kind)
         .collect()
+}
+
+/// Waits until everything that is in a running gateway's journal by now is signed.
+///
+/// # Errors
+/// When that does not happen in time.
+pub fn wait_until_signed(home: &Home) -> Result<()> {
+    let size = entries(home)?.len();
+    until(START_WAIT_MAX, "a checkpoint over all entries", || {
+        // The second line of a checkpoint is the number of entries under it (C2SP tlog-checkpoint).
+        let checkpoint = fs::read_to_string(home.journal().join("checkpoint"))?;
+        let signed: usize = checkpoint
+            .lines()
+            .nth(1)
+            .context("a checkpoint's size")?
+            .parse()?;
+        Ok((signed >= size).then_some(()))
+    })
 }
 
 /// Verifies the journal in a folder, offline.

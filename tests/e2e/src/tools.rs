@@ -56,11 +56,23 @@ pub fn gateway() -> Result<PathBuf> {
 /// # Errors
 /// When it has not been built.
 pub fn component(name: &str) -> Result<PathBuf> {
+    built("plugins", name, "cargo xtask plugins")
+}
+
+/// Returns a component of the broken guests, e.g. `masker`.
+///
+/// # Errors
+/// When it has not been built.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    built("guests", name, "cargo xtask plugins --guests")
+}
+
+fn built(folder: &str, name: &str, by: &str) -> Result<PathBuf> {
     let path = target()?
-        .join("plugins")
+        .join(folder)
         .join(format!("{}.wasm", name.replace('-', "_")));
     if !path.is_file() {
-        bail!("plugin {name} is not built: run `cargo xtask plugins`");
+        bail!("plugin {name} is not built: run `{by}`");
     }
     Ok(path)
 }

@@ -50,8 +50,10 @@ pub struct Configuration<'a> {
 /// One plugin as configured.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    /// Its name: that of the first-party component, e.g. `redact`.
+    /// Its name: that of the first-party component, e.g. `redact`, unless `guest` says otherwise.
     pub name: &'static str,
+    /// The component of the broken guests that it is, e.g. `masker`.
+    pub guest: Option<&'static str>,
     /// `masker`, `classifier`, `approver` or `exporter`.
     pub kind: &'static str,
     /// Its own configuration, as a TOML value.
@@ -66,10 +68,32 @@ impl Plugin {
     pub fn new(name: &'static str, kind: &'static str, config: &str) -> Self {
         Self {
             name,
+            guest: None,
             kind,
             config: config.to_owned(),
             lines: String::new(),
         }
+    }
+
+    /// Returns a broken guest: a plugin of this name that behaves as `behaviour` says
+    /// (`tests/guests`).
+    #[must_use]
+    pub fn guest(name: &'static str, kind: &'static str, behaviour: &str) -> Self {
+        let mut plugin = Self::new(name, kind, &format!("{{ behaviour = \"{behaviour}\" }}"));
+        plugin.guest = Some(kind);
+        plugin
+    }
+
+    /// Returns the plugin with further lines.
+    #[must_use]
+    pub fn lines(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.lines);
+        self
+    }
+
+    fn component(&self) -> Result<PathBuf> {
+        self.guest
+            .map_or_else(|| tools::component(self.name), tools::guest)
     }
 
     /// Returns the exporter to a receiver on the stage; its token is in `STAGE_HEC_TOKEN`.
@@ -137,7 +161,7 @@ impl<'a> Configuration<'a> {
             writeln!(text, "[[tag]]\nname = {}\ncolumns = {columns:?}\n", quoted(name))?;
         }
         for plugin in &self.plugins {
-            write_plugin(&mut text, plugin)?;
+            write_plugin(&mut text, plugin, folder)?;
         }
         writeln!(text, "[policy]\nfiles = [\"policy/*.cedar\"]")?;
         Ok(text)
@@ -217,10 +241,13 @@ impl<'a> Configuration<'a> {
     }
 }
 
-fn write_plugin(text: &mut String, plugin: &Plugin) -> Result<()> {
-    let component = tools::component(plugin.name)?;
-    let sha256 = hex::encode(digest(&SHA256, &std::fs::read(&component)?));
-    let source = quoted(&format!("file:{}", component.display()));
+/// Writes a plugin's part, and puts a copy of its component beside it: whoever builds plugins
+/// while a gateway runs does not change what it starts with the next time.
+fn write_plugin(text: &mut String, plugin: &Plugin, folder: &Path) -> Result<()> {
+    let component = std::fs::read(plugin.component()?)?;
+    let file = format!("{}.wasm", plugin.name);
+    std::fs::write(folder.join(&file), &component)?;
+    let sha256 = hex::encode(digest(&SHA256, &component));
     writeln!(
         text,
         "[[plugin]]\nname = {}\nkind = {}",
@@ -229,7 +256,7 @@ fn write_plugin(text: &mut String, plugin: &Plugin) -> Result<()> {
     )?;
     writeln!(
         text,
-        "source = {source}\nsha256 = \"{sha256}\"\nconfig = {}\n{}\n",
+        "source = \"file:{file}\"\nsha256 = \"{sha256}\"\nconfig = {}\n{}\n",
         plugin.config, plugin.lines
     )?;
     Ok(())

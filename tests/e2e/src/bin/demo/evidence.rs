@@ -17,13 +17,21 @@ pub(crate) fn journal_tells(story: &mut Story, setting: &Setting) -> Result<Stri
     let entries = journal::entries(setting.gateway.home())?;
     let intents = journal::of_kind(&entries, "op.intent");
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    for intent in &intents {
+    let starts = journal::of_kind(&entries, "session.start");
+    let (agents, own): (Vec<_>, Vec<_>) = intents
+        .iter()
+        .partition(|intent| starts.iter().any(|start| start["session"] == intent["session"]));
+    for intent in agents {
         let (verdict, risk) = (text(intent, "verdict"), &intent["risk"]);
         story.journaled(&format!(
             "{verdict:7} risk {risk:>3}  {}",
             text(intent, "statement")
         ));
     }
+    story.note(&format!(
+        "and {} of the gateway's own, which read what columns and views there are",
+        own.len()
+    ));
     let verdict_of = |sql: &str| {
         let found = intents
             .iter()
@@ -38,7 +46,6 @@ pub(crate) fn journal_tells(story: &mut Story, setting: &Setting) -> Result<Stri
         "the deletion is there, as refused",
         verdict_of("delete from orders") == "refuse",
     )?;
-    let starts = journal::of_kind(&entries, "session.start");
     let start = starts.first().context("a session")?;
     story.note(&format!("who: {}", start["principal"]));
     story.claim("and who asked, for whom", {
@@ -95,6 +102,7 @@ pub(crate) fn session_is_replayed(story: &mut Story, setting: &Setting, session:
 pub(crate) fn tampering_is_named(story: &mut Story, setting: &Setting) -> Result<()> {
     story.step("The journal is a Merkle log: anyone can verify it, offline");
     let home = setting.gateway.home();
+    journal::wait_until_signed(home)?;
     let copy = journal::copy(home)?;
     let whole = journal::verify(home.binary(), copy.path())?;
     story.ran("tidegate journal verify --dir COPY", &said(&whole));
