@@ -50,6 +50,7 @@ impl Field {
             version: Version::any(),
             tls: false,
             log_statements: false,
+            authentication: "scram-sha-256",
             settings: vec![
                 ("shared_buffers", "512MB".to_owned()),
                 ("max_wal_size", "4GB".to_owned()),

@@ -4,7 +4,7 @@
 //! only what the lines beginning with `masked` show.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -80,26 +80,51 @@ impl Target {
         let done = command
             .args(["-XqAt", "-v", "VERBOSITY=verbose", "-c", sql])
             .output()?;
-        Ok(Answer {
-            ok: done.status.success(),
-            rows: String::from_utf8_lossy(&done.stdout).into_owned(),
-            errors: String::from_utf8_lossy(&done.stderr).into_owned(),
-        })
+        Ok(Answer::of(&done))
+    }
+
+    /// Returns this target with another database: through the gateway, another resource.
+    #[must_use]
+    pub fn resource(&self, name: &str) -> Self {
+        Self {
+            database: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns a command that runs a few lines of Python, which has psycopg 3.
+    ///
+    /// # Errors
+    /// When set-up has not run.
+    pub fn python(&self, lines: &str) -> Result<Command> {
+        let mut command = self.command(&tools::python()?);
+        command.args(["-c", lines]);
+        Ok(command)
     }
 }
 
-/// What psql showed.
+/// What a client showed.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Whether it ended well.
     pub ok: bool,
-    /// Standard output: the rows, unaligned, one a line.
+    /// Standard output: psql's rows, unaligned, one a line.
     pub rows: String,
     /// Standard error: refusals, errors and notices.
     pub errors: String,
 }
 
 impl Answer {
+    /// Returns what an ended client showed.
+    #[must_use]
+    pub fn of(done: &Output) -> Self {
+        Self {
+            ok: done.status.success(),
+            rows: String::from_utf8_lossy(&done.stdout).into_owned(),
+            errors: String::from_utf8_lossy(&done.stderr).into_owned(),
+        }
+    }
+
     /// Returns everything it showed.
     #[must_use]
     pub fn all(&self) -> String {

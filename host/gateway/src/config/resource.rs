@@ -37,7 +37,8 @@ pub struct ResourceConfig {
     pub hold_for: Duration,
     /// Sessions to this resource at the same time; `None` for no limit of its own.
     pub max_sessions: Option<u64>,
-    /// After how long without a message a session ends; `None` for never.
+    /// After how long without a message, and with nothing running, a session ends; `None` for
+    /// never.
     pub idle_timeout: Option<Duration>,
 }
 

@@ -340,6 +340,10 @@ impl<'a> Drive<'a> {
             );
             return Some(self.part(&fatal, "token expired").await);
         }
+        if self.relay.is_running() || self.relay.waiting() != Waiting::Free {
+            // Silent, but not idle: a statement runs, or waits for somebody.
+            turn.last_words = now;
+        }
         if let Some(idle) = self.deadlines.idle
             && now >= turn.last_words + idle
         {

@@ -51,7 +51,7 @@ pub struct Configuration<'a> {
 #[derive(Clone, Debug)]
 pub struct Plugin {
     /// Its name: that of the first-party component, e.g. `redact`, unless `guest` says otherwise.
-    pub name: &'static str,
+    pub name: String,
     /// The component of the broken guests that it is, e.g. `masker`.
     pub guest: Option<&'static str>,
     /// `masker`, `classifier`, `approver` or `exporter`.
@@ -60,40 +60,50 @@ pub struct Plugin {
     pub config: String,
     /// Further lines, e.g. grants.
     pub lines: String,
+    /// The resource that it alone works for; [`RESOURCE`] has all plugins without one.
+    pub resource: Option<String>,
 }
 
 impl Plugin {
     /// Returns a first-party plugin with a configuration and no grants.
     #[must_use]
-    pub fn new(name: &'static str, kind: &'static str, config: &str) -> Self {
+    pub fn new(name: &str, kind: &'static str, config: &str) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             guest: None,
             kind,
             config: config.to_owned(),
             lines: String::new(),
+            resource: None,
         }
     }
 
-    /// Returns a broken guest: a plugin of this name that behaves as `behaviour` says
-    /// (`tests/guests`).
+    /// Returns a broken guest that behaves as `behaviour` says (`tests/guests`), and is named so.
     #[must_use]
-    pub fn guest(name: &'static str, kind: &'static str, behaviour: &str) -> Self {
-        let mut plugin = Self::new(name, kind, &format!("{{ behaviour = \"{behaviour}\" }}"));
+    pub fn guest(kind: &'static str, behaviour: &str) -> Self {
+        let mut plugin = Self::new(behaviour, kind, &format!("{{ behaviour = \"{behaviour}\" }}"));
         plugin.guest = Some(kind);
         plugin
     }
 
-    /// Returns the plugin with further lines.
+    /// Returns the plugin for a resource of its own, on the same server.
     #[must_use]
-    pub fn lines(mut self, lines: &str) -> Self {
+    pub fn on(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
+        self
+    }
+
+    /// Returns the plugin under another name, with further lines.
+    #[must_use]
+    pub fn renamed(mut self, name: &str, lines: &str) -> Self {
+        name.clone_into(&mut self.name);
         lines.clone_into(&mut self.lines);
         self
     }
 
     fn component(&self) -> Result<PathBuf> {
         self.guest
-            .map_or_else(|| tools::component(self.name), tools::guest)
+            .map_or_else(|| tools::component(&self.name), tools::guest)
     }
 
     /// Returns the exporter to a receiver on the stage; its token is in `STAGE_HEC_TOKEN`.
@@ -152,13 +162,16 @@ impl<'a> Configuration<'a> {
     pub fn render(&self, folder: &Path) -> Result<String> {
         let mut text = String::new();
         self.write_listeners(&mut text, folder)?;
-        self.write_resource(&mut text)?;
+        let resources = self.resources();
+        for name in &resources {
+            self.write_resource(&mut text, name)?;
+        }
         for (name, columns) in &self.tags {
-            let columns: Vec<String> = columns
-                .iter()
-                .map(|column| format!("{RESOURCE}:{column}"))
-                .collect();
-            writeln!(text, "[[tag]]\nname = {}\ncolumns = {columns:?}\n", quoted(name))?;
+            let mut placed = Vec::new();
+            for resource in &resources {
+                placed.extend(columns.iter().map(|column| format!("{resource}:{column}")));
+            }
+            writeln!(text, "[[tag]]\nname = {}\ncolumns = {placed:?}\n", quoted(name))?;
         }
         for plugin in &self.plugins {
             write_plugin(&mut text, plugin, folder)?;
@@ -201,7 +214,22 @@ impl<'a> Configuration<'a> {
         Ok(())
     }
 
-    fn write_resource(&self, text: &mut String) -> Result<()> {
+    /// The resources' names, each once; all are the same server.
+    fn resources(&self) -> Vec<&str> {
+        let mut names = vec![RESOURCE];
+        for name in self
+            .plugins
+            .iter()
+            .filter_map(|plugin| plugin.resource.as_deref())
+        {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    fn write_resource(&self, text: &mut String, name: &str) -> Result<()> {
         let port = self.server.port();
         let authority = self.server.authority();
         let upstream = match authority {
@@ -209,11 +237,7 @@ impl<'a> Configuration<'a> {
             None => format!("postgres://127.0.0.1:{port}/{DATABASE}?sslmode=disable"),
         };
         let user = quoted(&self.server.login().user);
-        writeln!(
-            text,
-            "[[resource]]\nname = {}\nkind = \"postgres\"",
-            quoted(RESOURCE)
-        )?;
+        writeln!(text, "[[resource]]\nname = {}\nkind = \"postgres\"", quoted(name))?;
         writeln!(text, "upstream = {}", quoted(&upstream))?;
         if let Some(authority) = authority {
             writeln!(
@@ -226,17 +250,23 @@ impl<'a> Configuration<'a> {
             text,
             "login = {{ user = {user}, password = \"env:STAGE_UPSTREAM_PASSWORD\" }}"
         )?;
-        writeln!(text, "maskers = {:?}", self.names("masker"))?;
-        writeln!(text, "classifiers = {:?}", self.names("classifier"))?;
-        writeln!(text, "{}\n", self.resource)?;
+        writeln!(text, "maskers = {:?}", self.names(name, "masker"))?;
+        writeln!(text, "classifiers = {:?}", self.names(name, "classifier"))?;
+        let further = if name == RESOURCE {
+            self.resource.as_str()
+        } else {
+            ""
+        };
+        writeln!(text, "{further}\n")?;
         Ok(())
     }
 
-    fn names(&self, kind: &str) -> Vec<&str> {
+    fn names(&self, resource: &str, kind: &str) -> Vec<&str> {
+        let works_for = |plugin: &&Plugin| plugin.resource.as_deref().unwrap_or(RESOURCE) == resource;
         self.plugins
             .iter()
-            .filter(|plugin| plugin.kind == kind)
-            .map(|plugin| plugin.name)
+            .filter(|plugin| plugin.kind == kind && works_for(plugin))
+            .map(|plugin| plugin.name.as_str())
             .collect()
     }
 }
@@ -251,7 +281,7 @@ fn write_plugin(text: &mut String, plugin: &Plugin, folder: &Path) -> Result<()>
     writeln!(
         text,
         "[[plugin]]\nname = {}\nkind = {}",
-        quoted(plugin.name),
+        quoted(&plugin.name),
         quoted(plugin.kind)
     )?;
     writeln!(

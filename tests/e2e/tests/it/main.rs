@@ -1,10 +1,12 @@
 //! The built gateway, judged from outside by real clients and real servers.
 
 mod clients;
+mod connections;
 mod evidence;
 mod kills;
 mod leaks;
 mod lifecycle;
+mod plugins;
 mod refusals;
 mod stage;
 mod tokens;

@@ -71,6 +71,20 @@ fn who_may_see_a_tag_sees_it() -> Result<()> {
         .target(&token)
         .psql("select ssn, email from customers where id = 3")?;
     assert_eq!(rows.rows.trim(), "103-04-0022|", "{}", rows.errors);
+    let found = stage
+        .gateway
+        .target(&token)
+        .psql("select id from customers where ssn = '103-04-0022' order by ssn")?;
+    assert_eq!(found.rows.trim(), "3", "{}", found.errors);
+    let hidden = stage
+        .gateway
+        .target(&token)
+        .psql("select id from customers where email = 'customer.3@example.com'")?;
+    assert!(
+        !hidden.ok && hidden.errors.contains("tagged-use"),
+        "{}",
+        hidden.all()
+    );
     Ok(())
 }
 

@@ -96,12 +96,7 @@ impl Setting {
             story.sent(sql);
             psql.args(["-c", sql]);
         }
-        let done = psql.output()?;
-        let answer = Answer {
-            ok: done.status.success(),
-            rows: String::from_utf8_lossy(&done.stdout).into_owned(),
-            errors: String::from_utf8_lossy(&done.stderr).into_owned(),
-        };
+        let answer = Answer::of(&psql.output()?);
         story.got(&answer);
         Ok(answer)
     }
