@@ -59,6 +59,18 @@ pub struct Asker {
     pub scope: u64,
 }
 
+/// What becomes of a statement that names relations which the catalog does not know, while
+/// columns are masked: such a relation could be a new way to them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unknown {
+    /// The catalog is to be read again first.
+    Ask,
+    /// It was read after the statement came: there is no such relation.
+    Refuse,
+    /// Likewise, but the session's own transaction has made changes that nobody else sees.
+    Run,
+}
+
 /// What asking for a judgement came to.
 pub enum Judging {
     /// Decided.
@@ -135,14 +147,13 @@ impl Gate {
 
     /// Judges one operation. `prepared` finds what the session knows of a prepared statement.
     ///
-    /// `fresh`: the catalog was read again for this statement, so what it does not know is not
-    /// there.
+    /// `unknown` says what becomes of relations that the catalog does not know.
     pub fn judge(
         &self,
         asker: &Asker,
         upstream: &Upstream,
         sql: &[u8],
-        fresh: bool,
+        unknown: Unknown,
         prepared: impl Fn(&str) -> Lookup<Arc<JudgedStatement>>,
     ) -> Judging {
         let catalogs = upstream.catalogs(&asker.principal, &self.policy);
@@ -156,8 +167,19 @@ impl Gate {
             return Judging::Judged(judged);
         }
         let mut analysis = analyse(sql, &catalogs.own, &self.limits);
-        if !fresh && catalogs.own.has_tags() && !analysis.unknown_relations.is_empty() {
-            return Judging::Unknown;
+        let unknown_name = analysis
+            .unknown_relations
+            .first()
+            .filter(|_| catalogs.own.has_tags());
+        if let Some(name) = unknown_name {
+            match unknown {
+                Unknown::Ask => return Judging::Unknown,
+                Unknown::Refuse => {
+                    let refusal = no_relation(name);
+                    analysis.refusal.get_or_insert(refusal);
+                }
+                Unknown::Run => {}
+            }
         }
         // What a cursor reads was settled when it was declared, maybe under another name.
         let reads_cursor = |effect: &Effect| matches!(effect, Effect::Fetch { .. } | Effect::Move { .. });
@@ -169,7 +191,8 @@ impl Gate {
             analysis.facts = analyse(sql, full, &self.limits).facts;
         }
         let lone = match resolve(&mut analysis, prepared) {
-            Some(lone) => lone,
+            // What is unknown now may be known, or another's, the next time.
+            Some(lone) => lone && analysis.unknown_relations.is_empty(),
             None => return Judging::Wait,
         };
         let (verdict, assessment) = self.decide(asker, upstream, sql, &analysis);
@@ -326,6 +349,16 @@ fn resolve(analysis: &mut Analysis, prepared: impl Fn(&str) -> Lookup<Arc<Judged
     Some(names.is_empty())
 }
 
+/// The refusal for a relation that is not there.
+fn no_relation(name: &str) -> Refusal {
+    Refusal::new(
+        Rule::TaggedUse,
+        Fault::Client,
+        format!("relation \"{name}\" does not exist, as far as the gateway knows"),
+    )
+    .hint("check the name; a relation made a moment ago is known a moment later")
+}
+
 /// COPY sends no rows that a content masker could read.
 fn unscanned_copy(analysis: &Analysis, upstream: &Upstream) -> Option<Refusal> {
     let copies = analysis
@@ -347,6 +380,7 @@ fn conduct(analysis: Analysis) -> Conduct {
     Conduct {
         touches_tagged: analysis.touches_tagged,
         changes_catalog: analysis.statements.iter().any(|note| note.changes_catalog),
+        changes_settings: analysis.statements.iter().any(|note| note.changes_settings),
         names: analysis
             .statements
             .into_iter()

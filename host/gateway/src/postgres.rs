@@ -30,12 +30,16 @@ use crate::policy::Policy;
 use crate::services::Services;
 use crate::tls::{self, TlsError};
 
-/// How old a catalog may be when a session begins. Changes made past the gateway are seen by
-/// then at the latest; those made through it, at once.
+/// How old a catalog may be when a statement is judged by it. Changes made past the gateway are
+/// seen by then at the latest; those made through it, at once.
 const CATALOG_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// How often a statement that names something unknown may cause the catalog to be read again.
-const UNKNOWN_REFRESH_EVERY: Duration = Duration::from_secs(2);
+/// The age from which a catalog is read anew in the background, so that nobody has to wait.
+const CATALOG_AGE_SOON: Duration = Duration::from_secs(30);
+
+/// How often the catalog is read at the most, whoever asks: reading it costs the upstream some
+/// tens of milliseconds.
+const REFRESH_EVERY: Duration = Duration::from_millis(250);
 
 /// How many sets of revealed tags are kept prepared: principals differ by few groups.
 const VARIANTS_MAX: usize = 64;
@@ -56,6 +60,8 @@ pub struct Upstream {
     epoch: AtomicU64,
     snapshot: ArcSwapOption<Snapshot>,
     refreshing: tokio::sync::Mutex<()>,
+    /// One permit: only one task renews in the background.
+    renewing: tokio::sync::Semaphore,
 }
 
 /// What was read of an upstream's catalog at one moment.
@@ -65,6 +71,17 @@ struct Snapshot {
     rows: SharedRows,
     full: Arc<Catalog>,
     variants: Mutex<HashMap<BTreeSet<Tag>, Arc<Catalog>>>,
+}
+
+/// What the age of a catalog asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Age {
+    /// Nothing.
+    Young,
+    /// That it be read again while it still serves.
+    Renewable,
+    /// That it be read again first.
+    Over,
 }
 
 /// The catalog as it counts for one principal.
@@ -119,6 +136,7 @@ impl Upstream {
             epoch: AtomicU64::new(0),
             snapshot: ArcSwapOption::empty(),
             refreshing: tokio::sync::Mutex::new(()),
+            renewing: tokio::sync::Semaphore::new(1),
         })
     }
 
@@ -155,24 +173,44 @@ impl Upstream {
         }
         let asked_at = Instant::now();
         let _one_at_a_time = self.refreshing.lock().await;
-        if self
-            .snapshot
-            .load()
-            .as_ref()
-            .is_some_and(|snapshot| snapshot.read_at > asked_at)
-        {
-            return Ok(());
+        if let Some(snapshot) = self.snapshot.load_full() {
+            if snapshot.read_at > asked_at {
+                return Ok(());
+            }
+            tokio::time::sleep_until(snapshot.read_at + REFRESH_EVERY).await;
         }
         self.read_catalog(Some(services.record())).await
     }
 
-    /// Whether the catalog was read so recently that reading it again for a name that it does
-    /// not know would be too often.
-    pub(crate) fn was_just_read(&self) -> bool {
-        self.snapshot
+    /// Returns what the age of the catalog asks for.
+    pub(crate) fn catalog_age(&self) -> Age {
+        if self.tagged.is_empty() {
+            return Age::Young;
+        }
+        match self
+            .snapshot
             .load()
             .as_ref()
-            .is_none_or(|snapshot| snapshot.read_at.elapsed() < UNKNOWN_REFRESH_EVERY)
+            .map(|snapshot| snapshot.read_at.elapsed())
+        {
+            Some(age) if age < CATALOG_AGE_SOON => Age::Young,
+            Some(age) if age < CATALOG_AGE_MAX => Age::Renewable,
+            Some(_) | None => Age::Over,
+        }
+    }
+
+    /// Reads the catalog again in the background, unless that is under way.
+    pub(crate) fn renew_catalog(self: &Arc<Self>, services: Arc<Services>) {
+        let Ok(idle) = self.renewing.try_acquire() else {
+            return;
+        };
+        idle.forget();
+        let upstream = Arc::clone(self);
+        tokio::spawn(async move {
+            // A failure shows when the catalog is over age; it has been logged.
+            let _ = upstream.refresh_catalog(&services).await;
+            upstream.renewing.add_permits(1);
+        });
     }
 
     pub(crate) async fn read_catalog(&self, record: Option<Record<'_>>) -> Result<(), ReadError> {

@@ -19,10 +19,10 @@ use tokio_util::io::poll_read_buf;
 use proto::postgres::relay::{Fatal, Outbox, Relay};
 use proto::session::Waiting;
 
-use super::Upstream;
 use super::sessions::Notice;
 use super::surroundings::{Next, Surroundings};
 use super::wire::Wire;
+use super::{Age, Upstream};
 use crate::clock;
 
 /// One read's size to begin with, and at most: a session that streams grows to the larger one,
@@ -85,6 +85,10 @@ struct Turn<'a> {
     durable: Option<Durable<'a>>,
     cancelling: Option<JoinHandle<()>>,
     refreshing: Option<JoinHandle<bool>>,
+    /// The catalog was read since the statement at hand came.
+    fresh: bool,
+    /// The catalog that the relay's shapes go by.
+    epoch: u64,
     draining: bool,
     last_words: Instant,
     timer: Pin<Box<Sleep>>,
@@ -162,6 +166,7 @@ impl<'a> Drive<'a> {
             Event::RefreshDone(refreshed) => {
                 turn.refreshing = None;
                 if refreshed {
+                    turn.fresh = true;
                     self.relay.catalog_refreshed();
                     return None;
                 }
@@ -218,12 +223,15 @@ impl<'a> Drive<'a> {
                 .on_client(&mut turn.client_in.bytes, &mut self.surroundings, now_us)?;
             match self.relay.waiting() {
                 Waiting::Judgement { .. } => {
-                    if self.relay.catalog_stale() {
+                    if self.follow_catalog(turn) {
                         self.refresh_catalog(turn);
                         return Ok(());
                     }
-                    match self.surroundings.judge(&self.relay, self.origin.was_just_read()) {
-                        Next::Judged(judged) => self.relay.judge(judged, now_us),
+                    match self.surroundings.judge(&self.relay, turn.fresh) {
+                        Next::Judged(judged) => {
+                            turn.fresh = false;
+                            self.relay.judge(judged, now_us);
+                        }
                         Next::RefreshCatalog => {
                             self.refresh_catalog(turn);
                             return Ok(());
@@ -288,6 +296,21 @@ impl<'a> Drive<'a> {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Keeps the session's view of shapes in step with the catalog; returns whether the catalog
+    /// must be read again before anything is judged.
+    fn follow_catalog(&mut self, turn: &mut Turn<'a>) -> bool {
+        let epoch = self.origin.epoch();
+        if turn.epoch != epoch {
+            turn.epoch = epoch;
+            self.relay.catalog_moved();
+        }
+        let age = self.origin.catalog_age();
+        if age == Age::Renewable {
+            self.origin.renew_catalog(self.surroundings.services());
+        }
+        self.relay.catalog_stale() || age == Age::Over
     }
 
     fn refresh_catalog(&self, turn: &mut Turn<'a>) {
@@ -381,6 +404,8 @@ impl Turn<'_> {
             durable: None,
             cancelling: None,
             refreshing: None,
+            fresh: false,
+            epoch: 0,
             draining: false,
             last_words,
             timer: Box::pin(tokio::time::sleep_until(last_words)),

@@ -12,7 +12,7 @@ use proto::postgres::relay::{Host, JudgedStatement, Relay, RowMask};
 
 use super::Upstream;
 use crate::clock;
-use crate::gate::{Asker, Judging};
+use crate::gate::{Asker, Judging, Unknown};
 use crate::recording::Tape;
 use crate::services::Services;
 
@@ -53,8 +53,13 @@ impl<'a> Surroundings<'a> {
         Arc::clone(self.services)
     }
 
-    /// Judges the statement that waits. `fresh`: the catalog was just read for it.
+    /// Judges the statement that waits. `fresh`: the catalog was read since it came.
     pub(crate) fn judge(&self, relay: &Relay, fresh: bool) -> Next {
+        let unknown = match (fresh, relay.has_changed_catalog()) {
+            (false, _) => Unknown::Ask,
+            (true, false) => Unknown::Refuse,
+            (true, true) => Unknown::Run,
+        };
         let Some((sql, last)) = relay.question() else {
             return Next::Wait;
         };
@@ -64,7 +69,7 @@ impl<'a> Surroundings<'a> {
             self.services.meters.judged(&last.verdict);
             return Next::Judged(last);
         }
-        match gate.judge(&self.asker, self.upstream, sql, fresh, |name| {
+        match gate.judge(&self.asker, self.upstream, sql, unknown, |name| {
             relay.prepared(name)
         }) {
             Judging::Judged(judged) => {

@@ -91,6 +91,8 @@ pub struct Conduct {
     pub touches_tagged: bool,
     /// Objects may be created, changed or dropped: what is known of the catalog is stale.
     pub changes_catalog: bool,
+    /// Settings may change: what follows must not be judged before that is over.
+    pub changes_settings: bool,
     /// What each statement does to the names of prepared statements and cursors, in order.
     pub names: Vec<NameChange>,
 }
@@ -447,9 +449,20 @@ impl Relay {
         self.catalog_stale
     }
 
-    /// Takes note that the catalog was read anew: every known shape is looked at afresh.
+    /// Whether the transaction at hand has changed the catalog in ways nobody else sees yet.
+    #[must_use]
+    pub fn has_changed_catalog(&self) -> bool {
+        self.catalog_changed
+    }
+
+    /// Takes note that the catalog was read anew for this session's own changes.
     pub fn catalog_refreshed(&mut self) {
         self.catalog_stale = false;
+        self.catalog_moved();
+    }
+
+    /// Takes note that another catalog is in force: every known shape is looked at afresh.
+    pub fn catalog_moved(&mut self) {
         self.masks.clear();
         self.names.forget_shapes();
     }

@@ -274,10 +274,12 @@ fn changes_names(judged: &JudgedStatement) -> bool {
 }
 
 /// Whether running a statement may change what later frames mean: the names they use, or the
-/// catalog by which they are judged. What a PREPARE or DECLARE holds inside can do neither.
+/// catalog or the settings by which they are judged. What a PREPARE or DECLARE holds inside can do neither.
 pub(super) fn is_barrier(statement: &Statement, judged: &JudgedStatement, masking: bool) -> bool {
     let may_run = !matches!(judged.verdict, Verdict::Refuse(_));
-    may_run && !statement.inner && (changes_names(judged) || masking && judged.analysis.changes_catalog)
+    let conduct = &judged.analysis;
+    let changes = changes_names(judged) || masking && (conduct.changes_catalog || conduct.changes_settings);
+    may_run && !statement.inner && changes
 }
 
 impl Relay {
