@@ -47,11 +47,19 @@ impl Tape {
         self.failure.as_ref()
     }
 
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "the word the relay and the recorder use"
+    )]
     pub(crate) fn from_client(&mut self, bytes: &[u8]) {
         let result = self.recorder.record(self.now_us, Direction::FromClient, bytes);
         self.note(result);
     }
 
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "the word the relay and the recorder use"
+    )]
     pub(crate) fn to_client(&mut self, bytes: &[u8]) {
         let result = self
             .recorder

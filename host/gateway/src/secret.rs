@@ -161,7 +161,7 @@ fn create_key(path: &Path) -> Result<(), SecretError> {
     }
     let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
     getrandom::fill(&mut *key).map_err(|error| uncreatable(std::io::Error::other(error)))?;
-    let text = Zeroizing::new(hex::encode(&*key));
+    let text = Zeroizing::new(hex::encode(key.as_slice()));
     // Written whole under another name first: a crash must not leave half a key behind.
     let draft = path.with_extension("new");
     let _ = std::fs::remove_file(&draft);

@@ -21,7 +21,8 @@ impl Assessment {
         self.labels.sort_unstable();
         self.labels.dedup();
         self.findings.extend(other.findings);
-        self.findings.sort_by(|a, b| b.score.cmp(&a.score));
+        self.findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.score));
     }
 }
 

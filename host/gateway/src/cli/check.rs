@@ -112,14 +112,14 @@ impl Found<'_> {
             }
         }
         // The gateway's own key is made when it first serves, not by a check.
-        if matches!(config.masking_key, MaskingKey::Given(_)) {
-            if let Err(error) = config.masking_key.load() {
-                self.add(
-                    "masking.key".into(),
-                    error.to_string(),
-                    "provide a longer secret there",
-                );
-            }
+        if matches!(config.masking_key, MaskingKey::Given(_))
+            && let Err(error) = config.masking_key.load()
+        {
+            self.add(
+                "masking.key".into(),
+                error.to_string(),
+                "provide a longer secret there",
+            );
         }
     }
 

@@ -162,13 +162,13 @@ fn login(section: &Section<'_>, folder: &Path) -> Option<Login> {
 
 fn function(text: &str) -> Result<String, Problem> {
     let parts: Vec<&str> = text.split('.').collect();
-    let plain = |part: &&str| {
+    let plain = |part: &str| {
         !part.is_empty()
             && part
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     };
-    if parts.len() <= 2 && parts.iter().all(|part| plain(&part)) {
+    if parts.len() <= 2 && parts.iter().all(|part| plain(part)) {
         Ok(text.to_owned())
     } else {
         Err(problem(

@@ -285,9 +285,12 @@ async fn a_changed_token_and_another_ones_signature_are_refused() {
     }
 }
 
+/// What a provider publishes of a key.
+type Keys = fn(&Signer) -> Vec<Value>;
+
 #[tokio::test]
 async fn keys_that_cannot_be_trusted_are_left_out() {
-    let cases: [(&str, fn(&Signer) -> Vec<Value>); 9] = [
+    let cases: [(&str, Keys); 9] = [
         ("symmetric", |_| {
             vec![json!({"kty": "oct", "kid": "k1", "k": "c2VjcmV0"})]
         }),
