@@ -3,8 +3,8 @@
 //! Client frames gather into a *batch* up to the next Sync, Flush or simple query. The batch's
 //! operations take the road ([`crate::session::Road`]); when they come off it, the original
 //! bytes go upstream, with refused frames replaced by one that makes the *server* report an
-//! error in exactly that place ([`refusal`]). So order, skipping and transaction status are
-//! always the server's own. A queue of what the server owes ([`expected`]) ties each of its
+//! error in exactly that place (`refusal`). So order, skipping and transaction status are
+//! always the server's own. A queue of what the server owes (`expected`) ties each of its
 //! messages to the frame that caused it.
 //!
 //! Never forwards a frame it has not checked whole, a statement nobody judged, or a row whose
