@@ -20,13 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("webhook-approver", &["tidegate-sdk"]),
     ("guests", &["tidegate-sdk"]),
     ("sim", &["model", "proto"]),
+    ("fuzz", &["model", "proto", "sim"]),
     ("e2e", &[]),
     ("bench", &["e2e"]),
     ("xtask", &[]),
 ];
 
 /// The crates of tests: nothing else depends on them.
-const TESTS: &[&str] = &["guests", "sim", "e2e", "bench", "xtask"];
+const TESTS: &[&str] = &["guests", "sim", "fuzz", "e2e", "bench", "xtask"];
 
 /// The crates that do no IO, and what would let them.
 const PURE: &[&str] = &["model", "proto"];
