@@ -260,6 +260,7 @@ pub fn judged(sql: &str, refuse: bool) -> Arc<JudgedStatement> {
     });
     let analysis = Conduct {
         changes_catalog: sql.contains("create"),
+        changes_settings: false,
         names: sql.split(';').map(name_change).collect(),
         ..Conduct::default()
     };

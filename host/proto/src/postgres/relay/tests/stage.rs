@@ -334,6 +334,7 @@ fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
         verdict,
         judgement,
         analysis: Conduct {
+            changes_settings: false,
             facts: Facts::default(),
             touches_tagged: text.contains("secret"),
             changes_catalog: text.contains("create"),
