@@ -23,6 +23,9 @@ mod sensitive;
 pub use builder::CatalogBuilder;
 pub use queries::{CatalogQuery, PREPARE, QUERIES};
 
+/// OIDs below this come with the server.
+const FIRST_OID_OF_USERS: u32 = 16_384;
+
 /// A column that the configuration tags.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TaggedColumn {
@@ -117,6 +120,11 @@ impl Relation {
     /// Whether statements on it need the lineage walk.
     pub(crate) fn guarded(&self) -> bool {
         self.unreadable.is_some() || self.has_rules || self.columns.iter().any(ColumnInfo::guarded)
+    }
+
+    /// Whether no statement that may run while columns are tagged changes its columns.
+    pub(crate) fn fixed(&self) -> bool {
+        self.oid < FIRST_OID_OF_USERS || self.tagged()
     }
 
     /// Whether it belongs to the closure of the tagged columns.

@@ -6,10 +6,7 @@
 
 use model::Tag;
 
-use super::{Catalog, ColumnInfo, Unreadable};
-
-/// OIDs below this come with the server.
-const FIRST_OID_OF_USERS: u32 = 16_384;
+use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, Unreadable};
 
 /// Runs until nothing changes. Tags only grow, so it ends.
 pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {

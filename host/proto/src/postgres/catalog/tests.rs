@@ -42,6 +42,11 @@ pub(crate) const TABLES: &[Fixture<'_>] = &[
         "r",
         &["aid", "bid", "abalance", "filler"],
     ),
+    (16_414, "s1", "dec", "r", &["ssn"]),
+    (16_415, "public", "dec", "r", &["a"]),
+    (16_416, "public", "dec2", "r", &["ssn"]),
+    (16_417, "public", "dec3", "r", &["ssn", "b"]),
+    (16_418, "other", "staff", "r", &["id", "count"]),
     (
         1259,
         "pg_catalog",

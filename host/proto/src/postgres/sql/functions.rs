@@ -33,6 +33,54 @@ pub(super) fn reviewed(name: &str) -> bool {
         .any(|group| group.binary_search(&name).is_ok())
 }
 
+/// Whether a function of the server takes a whole row as its only argument, so that it can be
+/// called as if it were a column.
+pub(super) fn of_rows(name: &str) -> bool {
+    OF_ROWS.binary_search(&name).is_ok()
+}
+
+/// The functions of `pg_catalog` that take any type or a record, with nothing else required.
+const OF_ROWS: &[&str] = &[
+    "any_value",
+    "array_agg",
+    "concat",
+    "count",
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "hash_record",
+    "json_agg",
+    "json_agg_strict",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_agg",
+    "jsonb_agg_strict",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "lag",
+    "last_value",
+    "lead",
+    "max",
+    "min",
+    "mode",
+    "num_nonnulls",
+    "num_nulls",
+    "percent_rank",
+    "pg_collation_for",
+    "pg_column_compression",
+    "pg_column_size",
+    "pg_column_toast_chunk_id",
+    "pg_typeof",
+    "quote_literal",
+    "quote_nullable",
+    "rank",
+    "record_out",
+    "record_send",
+    "row_to_json",
+    "to_json",
+    "to_jsonb",
+];
+
 /// Returns what a call of the function makes of a statement that otherwise only reads. What is
 /// not known is taken to write.
 pub(super) fn kind(schema: Option<&str>, name: &str, catalog: &Catalog) -> OperationKind {

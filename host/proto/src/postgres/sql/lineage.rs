@@ -38,7 +38,10 @@ pub(super) fn view(select: &SelectStmt, catalog: &Catalog) -> Option<Vec<Vec<Tag
     let mut lineage = Lineage::new(catalog);
     let output = lineage.select(select, Place::default()).ok()?;
     let tags = |guard: Option<&ColumnInfo>| guard.map(|column| column.tags.clone()).unwrap_or_default();
-    (!output.open).then(|| output.columns.iter().map(|column| tags(column.guard)).collect())
+    output
+        .open
+        .is_none()
+        .then(|| output.columns.iter().map(|column| tags(column.guard)).collect())
 }
 
 struct Lineage<'c> {

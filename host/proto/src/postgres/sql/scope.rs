@@ -2,10 +2,12 @@
 //! queries around it, and the CTEs in reach.
 //!
 //! Follows the server's rules where they are certain. Where a name could mean several things,
-//! it means the guarded one.
+//! it means the guarded one. What is stored is never certain: the search path, a statement of the
+//! same transaction or another session may have put another relation under its name.
 
 use std::rc::Rc;
 
+use super::functions;
 use crate::postgres::catalog::ColumnInfo;
 
 /// A column of something that has rows; `guard` is the catalog's column whose value it carries
@@ -14,26 +16,44 @@ use crate::postgres::catalog::ColumnInfo;
 pub(super) struct Column<'c> {
     pub(super) name: String,
     pub(super) guard: Option<&'c ColumnInfo>,
+    /// Whether the statement itself gives the column its name. Only such a column certainly hides
+    /// those of the levels around it.
+    pub(super) stated: bool,
 }
 
 /// The columns that a query or a FROM item produces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Output<'c> {
     pub(super) columns: Vec<Column<'c>>,
-    /// Whether there may be more columns, or others between these: names are still good,
-    /// positions are not.
-    pub(super) open: bool,
+    /// From which position on there may be more columns, or others between these: names are
+    /// still good, positions are not.
+    pub(super) open: Option<usize>,
 }
 
 impl<'c> Output<'c> {
+    /// Something of which no column is known.
+    pub(super) fn unknown() -> Self {
+        Self {
+            columns: Vec::new(),
+            open: Some(0),
+        }
+    }
+
     /// Returns the first guarded column.
     pub(super) fn guard(&self) -> Option<&'c ColumnInfo> {
         self.columns.iter().find_map(|column| column.guard)
     }
 
     pub(super) fn extend(&mut self, other: Output<'c>) {
+        let before = self.columns.len();
+        self.open = self.open.or(other.open.map(|from| before + from));
         self.columns.extend(other.columns);
-        self.open |= other.open;
+    }
+
+    /// Whether a guarded column may be at this position, counted from 0, without being known
+    /// there.
+    pub(super) fn doubtful(&self, position: usize) -> bool {
+        self.open.is_some_and(|from| position >= from) && self.guard().is_some()
     }
 }
 
@@ -42,6 +62,9 @@ impl<'c> Output<'c> {
 pub(super) struct Table<'c> {
     /// The alias, or the relation's own name. Empty: no name to refer to.
     pub(super) name: String,
+    /// Whether it is a relation of the database without an alias: nothing else can be referred
+    /// to with a schema.
+    pub(super) bare: bool,
     pub(super) output: Output<'c>,
 }
 
@@ -78,17 +101,21 @@ impl<'s, 'c> Scope<'s, 'c> {
     pub(super) fn column(&self, name: &str) -> Found<'c> {
         for level in self.levels() {
             let columns = level.tables.iter().flat_map(|table| &table.output.columns);
-            let mut named = columns.filter(|column| column.name == name).peekable();
-            if named.peek().is_some() {
-                return Found::Column(named.find_map(|column| column.guard));
+            let mut stated = false;
+            for column in columns.filter(|column| column.name == name) {
+                if column.guard.is_some() {
+                    return Found::Column(column.guard);
+                }
+                stated |= column.stated;
             }
-            // Not found among known columns: a table whose columns are not all known may have
-            // it, but a guarded column further out is assumed to be meant.
+            if stated {
+                return Found::Column(None);
+            }
+            // A stored relation may turn out not to have the column, or to have one the gateway
+            // does not know: a guarded column further out is assumed to be meant.
         }
-        if SYSTEM_COLUMNS.contains(&name) {
-            return Found::Column(None);
-        }
-        // No column has the name: the whole row of a table may.
+        // If no column has the name, the whole row of a table may. That goes for the columns
+        // that every relation has as well: a subquery has none of them.
         self.named(name)
             .find_map(|table| table.output.guard())
             .map_or(Found::Column(None), Found::Row)
@@ -96,30 +123,43 @@ impl<'s, 'c> Scope<'s, 'c> {
 
     /// Resolves `table.column`.
     pub(super) fn qualified(&self, table: &str, column: &str) -> Found<'c> {
-        for table in self.named(table) {
-            let mut named = table
-                .output
-                .columns
-                .iter()
-                .filter(|c| c.name == column)
-                .peekable();
-            if named.peek().is_some() {
-                return Found::Column(named.find_map(|column| column.guard));
-            }
-            if SYSTEM_COLUMNS.contains(&column) {
-                return Found::Column(None);
-            }
-            // The server would try a function of that name on the whole row.
-            if let Some(guard) = table.output.guard() {
-                return Found::Row(guard);
-            }
-        }
-        Found::Column(None)
+        within(self.named(table), column)
+    }
+
+    /// Resolves `schema.table.column`.
+    ///
+    /// The server looks past every alias for the relation of that schema; which of those that are
+    /// named like it that is, the search path decides. So it may be any.
+    pub(super) fn stored(&self, table: &str, column: &str) -> Found<'c> {
+        within(self.bare(table), column)
     }
 
     /// Returns the columns of `table.*`.
     pub(super) fn star(&self, table: &str) -> Option<Output<'c>> {
         self.named(table).next().map(|table| table.output.clone())
+    }
+
+    /// Returns the columns of `schema.table.*`, or a guarded one of them if more than one
+    /// relation could be meant.
+    pub(super) fn stored_star(&self, table: &str) -> Result<Option<Output<'c>>, &'c ColumnInfo> {
+        let mut found = self.bare(table);
+        let first = found.next().map(|table| &table.output);
+        let Some(second) = found.next().map(|table| &table.output) else {
+            return Ok(first.cloned());
+        };
+        let rest = found.map(|table| &table.output);
+        let mut guards = first
+            .into_iter()
+            .chain([second])
+            .chain(rest)
+            .filter_map(Output::guard);
+        guards.next().map_or(Ok(Some(Output::unknown())), Err)
+    }
+
+    /// Returns the relations of that name without an alias, at all levels.
+    fn bare<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n Table<'c>> + use<'n, 's, 'c> {
+        let tables = self.levels().flat_map(|level| &level.tables);
+        tables.filter(move |table| table.bare && table.name == name)
     }
 
     /// Returns the tables of that name at the innermost level that has one.
@@ -132,6 +172,26 @@ impl<'s, 'c> Scope<'s, 'c> {
             .flat_map(|level| &level.tables)
             .filter(move |table| table.name == name)
     }
+}
+
+/// Says what a column of one of these tables means: the guarded one, if any has such.
+fn within<'n, 'c: 'n>(tables: impl Iterator<Item = &'n Table<'c>>, column: &str) -> Found<'c> {
+    let mut row = None;
+    for table in tables {
+        let mut known = SYSTEM_COLUMNS.contains(&column);
+        for found in table.output.columns.iter().filter(|c| c.name == column) {
+            if found.guard.is_some() {
+                return Found::Column(found.guard);
+            }
+            known = true;
+        }
+        // Where there is no such column, the server tries a function of that name on the row.
+        let doubtful = table.output.open.is_some() && functions::of_rows(column);
+        if !known || doubtful {
+            row = row.or(table.output.guard());
+        }
+    }
+    row.map_or(Found::Column(None), Found::Row)
 }
 
 /// How much work copying or searching these tables is.

@@ -7,6 +7,7 @@ use crate::postgres::catalog::tests::{tagged, untagged};
 
 mod channels;
 mod clients;
+mod names;
 mod robustness;
 
 fn with_tags(sql: &str) -> Analysis {

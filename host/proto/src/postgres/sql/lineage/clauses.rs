@@ -65,12 +65,12 @@ fn named(item: NodeRef<'_>, output: &Output<'_>, how: &str) -> Result<(), Refusa
 }
 
 fn ordinal_of(ordinal: i32, output: &Output<'_>, how: &str) -> Result<(), Refusal> {
-    if output.open && output.guard().is_some() {
-        return Err(unfollowed("an ordinal beside a star"));
-    }
     let position = usize::try_from(ordinal)
         .ok()
         .and_then(|ordinal| ordinal.checked_sub(1));
+    if position.is_some_and(|position| output.doubtful(position)) {
+        return Err(unfollowed("an ordinal beside a star"));
+    }
     let column = position.and_then(|position| output.columns.get(position));
     column
         .and_then(|column| column.guard)

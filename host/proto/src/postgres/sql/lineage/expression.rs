@@ -89,11 +89,19 @@ pub(super) fn resolve<'c>(column: &ColumnRef, place: &Place<'_, 'c>) -> Result<F
     }
     match names.as_slice() {
         [Some(name)] => Ok(scope.column(name)),
-        [.., Some(table), Some(name)] => Ok(scope.qualified(table, name)),
-        [.., Some(table), None] => {
+        [Some(table), Some(name)] => Ok(scope.qualified(table, name)),
+        [.., Some(table), Some(name)] => Ok(scope.stored(table, name)),
+        [Some(table), None] => {
             let guard = scope.star(table).and_then(|output| output.guard());
             Ok(guard.map_or(Found::Column(None), Found::Row))
         }
+        [.., Some(table), None] => match scope.stored_star(table) {
+            Ok(output) => {
+                let guard = output.and_then(|output| output.guard());
+                Ok(guard.map_or(Found::Column(None), Found::Row))
+            }
+            Err(guard) => Ok(Found::Row(guard)),
+        },
         // A bare star outside a select list: count(*) has none, so this is a row of everything.
         _ => {
             let guard = scope.tables.iter().find_map(|table| table.output.guard());

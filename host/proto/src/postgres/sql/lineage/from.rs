@@ -22,6 +22,7 @@ impl<'c> From<'c> {
             star: output.clone(),
             tables: vec![Table {
                 name: name.to_owned(),
+                bare: false,
                 output,
             }],
         }
@@ -69,11 +70,10 @@ impl<'c> Lineage<'c> {
                 };
                 let scope = Scope::new(before.to_vec(), place.scope);
                 self.expression(item, &place.within(&scope), "an argument of a table function")?;
-                let output = Output {
-                    columns: Vec::new(),
-                    open: true,
-                };
-                Ok(From::one(alias.map_or("", |alias| &alias.aliasname), output))
+                Ok(From::one(
+                    alias.map_or("", |alias| &alias.aliasname),
+                    Output::unknown(),
+                ))
             }
             _ => Err(unfollowed("this FROM item")),
         }
@@ -81,12 +81,16 @@ impl<'c> Lineage<'c> {
 
     fn relation(&mut self, relation: &RangeVar, place: &Place<'_, 'c>) -> Result<From<'c>, Refusal> {
         let cte = Some(&relation.relname).filter(|_| relation.schemaname.is_empty());
-        let output = match cte.and_then(|name| place.ctes.find(name)) {
-            Some(CteBody::Known(output)) => output.clone(),
+        let (output, stored) = match cte.and_then(|name| place.ctes.find(name)) {
+            Some(CteBody::Known(output)) => (output.clone(), false),
             Some(CteBody::Pending) => return Err(unfollowed("a CTE that is used before its definition")),
-            None => self.stored(relation)?,
+            None => (self.stored(relation)?, true),
         };
-        aliased(output, relation.alias.as_ref(), &relation.relname)
+        let mut from = aliased(output, relation.alias.as_ref(), &relation.relname)?;
+        for table in &mut from.tables {
+            table.bare = stored && relation.alias.is_none();
+        }
+        Ok(from)
     }
 
     /// Returns the columns of a relation of the database, or of all that the name may mean.
@@ -107,18 +111,17 @@ impl<'c> Lineage<'c> {
                 .map(|c| Column {
                     name: c.column.clone(),
                     guard: guard(c),
+                    stated: false,
                 })
                 .collect();
-            let output = Output { columns, open: false };
+            let open = (!found.fixed()).then_some(0);
+            let output = Output { columns, open };
             merged = Some(match merged {
                 Some(merged) => merge(merged, output),
                 None => output,
             });
         }
-        Ok(merged.unwrap_or(Output {
-            columns: Vec::new(),
-            open: true,
-        }))
+        Ok(merged.unwrap_or_else(Output::unknown))
     }
 
     fn subselect(
@@ -151,12 +154,8 @@ impl<'c> Lineage<'c> {
             &place.within(&scope),
             "an argument of a function",
         )?;
-        let output = Output {
-            columns: Vec::new(),
-            open: true,
-        };
         let alias = function.alias.as_ref().map_or("", |alias| &alias.aliasname);
-        Ok(From::one(alias, output))
+        Ok(From::one(alias, Output::unknown()))
     }
 
     fn join(
@@ -190,28 +189,13 @@ impl<'c> Lineage<'c> {
                 .saturating_add(right.star.columns.len()),
         )?;
         let shared = shared(join, &left.star, &right.star)?;
-        let mut star = Output {
-            columns: Vec::new(),
-            open: left.star.open || right.star.open,
-        };
-        star.columns.extend(shared.iter().map(|name| Column {
-            name: name.clone(),
-            guard: None,
-        }));
-        for column in left.star.columns.iter().chain(&right.star.columns) {
-            if !shared.contains(&column.name) {
-                star.columns.push(column.clone());
-            }
-        }
-        let merged = Output {
-            columns: star.columns[..shared.len()].to_vec(),
-            open: false,
-        };
+        let (star, merged) = joined(&left.star, &right.star, &shared, !join.is_natural);
         let mut tables = left.tables;
         tables.extend(right.tables);
         if let Some(using) = &join.join_using_alias {
             tables.push(Table {
                 name: using.aliasname.clone(),
+                bare: false,
                 output: merged,
             });
         }
@@ -232,12 +216,46 @@ impl<'c> Lineage<'c> {
     }
 }
 
+/// Returns what `*` stands for after a join, and the columns that both sides share; `stated`
+/// tells whether the statement names these.
+fn joined<'c>(
+    left: &Output<'c>,
+    right: &Output<'c>,
+    shared: &[String],
+    stated: bool,
+) -> (Output<'c>, Output<'c>) {
+    let columns = shared.iter().map(|name| Column {
+        name: name.clone(),
+        guard: None,
+        stated,
+    });
+    let merged = Output {
+        columns: columns.collect(),
+        open: None,
+    };
+    let own = |side: &Output<'c>| {
+        let own = side
+            .columns
+            .iter()
+            .filter(|column| !shared.contains(&column.name));
+        let open = side.open.map(|from| if shared.is_empty() { from } else { 0 });
+        Output {
+            columns: own.cloned().collect(),
+            open,
+        }
+    };
+    let mut star = merged.clone();
+    star.extend(own(left));
+    star.extend(own(right));
+    (star, merged)
+}
+
 /// Returns the columns that USING or NATURAL merges; refuses guarded ones.
 fn shared(join: &JoinExpr, left: &Output<'_>, right: &Output<'_>) -> Result<Vec<String>, Refusal> {
     let mut names = Vec::new();
     if join.is_natural {
         const HOW: &str = "used in a NATURAL JOIN";
-        if left.open || right.open {
+        if left.open.is_some() || right.open.is_some() {
             none_guarded(left, HOW)?;
             none_guarded(right, HOW)?;
         }
@@ -275,7 +293,9 @@ fn merge<'c>(mut first: Output<'c>, second: Output<'c>) -> Output<'c> {
             .iter()
             .zip(&second.columns)
             .all(|(a, b)| a.name == b.name);
-    first.open |= second.open || !same;
+    if second.open.is_some() || !same {
+        first.open = Some(0);
+    }
     for column in second.columns {
         match first.columns.iter_mut().find(|known| known.name == column.name) {
             Some(known) => known.guard = known.guard.or(column.guard),
@@ -297,12 +317,13 @@ pub(super) fn renamed<'c>(mut output: Output<'c>, names: &[Node]) -> Result<Outp
     if names.is_empty() {
         return Ok(output);
     }
-    if output.open && output.guard().is_some() {
+    if output.doubtful(names.len() - 1) {
         return Err(unfollowed("a list of column names beside a star"));
     }
     for (column, name) in output.columns.iter_mut().zip(names) {
         if let Some(NodeRef::String(name)) = functions::child(Some(name)) {
             column.name.clone_from(&name.sval);
+            column.stated = true;
         }
     }
     Ok(output)

@@ -81,8 +81,12 @@ impl<'c> Lineage<'c> {
             };
             self.expressions(&row.items, place, "used in VALUES")?;
             if output.columns.is_empty() {
-                let names = (1..=row.items.len()).map(|number| format!("column{number}"));
-                output.columns = names.map(|name| Column { name, guard: None }).collect();
+                let columns = (1..=row.items.len()).map(|number| Column {
+                    name: format!("column{number}"),
+                    guard: None,
+                    stated: true,
+                });
+                output.columns = columns.collect();
             }
         }
         self.by(&select.sort_clause, &output, place, "used in ORDER BY")?;
@@ -129,22 +133,28 @@ impl<'c> Lineage<'c> {
         let name = Some(target.name.as_str()).filter(|name| !name.is_empty());
         let NodeRef::ColumnRef(column) = value else {
             self.expression(value, place, IN_EXPRESSION)?;
-            let name = name.unwrap_or_else(|| implied(value)).to_owned();
-            output.columns.push(Column { name, guard: None });
             // (row).* is as many columns as the row has.
-            output.open |= matches!(value, NodeRef::AIndirection(row) if ends_in_star(&row.indirection));
+            if matches!(value, NodeRef::AIndirection(row) if ends_in_star(&row.indirection)) {
+                output.open = output.open.or(Some(output.columns.len()));
+            }
+            output.columns.push(Column {
+                name: name.unwrap_or_else(|| implied(value)).to_owned(),
+                guard: None,
+                stated: name.is_some(),
+            });
             return Ok(());
         };
         if ends_in_star(&column.fields) {
             match column.fields.as_slice() {
                 [_] => output.extend(star.clone()),
-                [.., table, _] => match (functions::child(Some(table)), place.scope) {
+                [before @ .., table, _] => match (functions::child(Some(table)), place.scope) {
                     (Some(NodeRef::String(table)), Some(scope)) => {
-                        let unknown = Output {
-                            columns: Vec::new(),
-                            open: true,
+                        let found = if before.is_empty() {
+                            scope.star(&table.sval)
+                        } else {
+                            scope.stored_star(&table.sval).map_err(whole_row)?
                         };
-                        output.extend(scope.star(&table.sval).unwrap_or(unknown));
+                        output.extend(found.unwrap_or_else(Output::unknown));
                     }
                     _ => return Err(unfollowed("this star")),
                 },
@@ -167,6 +177,7 @@ impl<'c> Lineage<'c> {
                 output.columns.push(Column {
                     name: name.unwrap_or(own).to_owned(),
                     guard,
+                    stated: true,
                 });
                 Ok(())
             }
@@ -230,7 +241,7 @@ impl<'c> Lineage<'c> {
         // SEARCH and CYCLE add columns that are made of the columns they name.
         if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
             none_guarded(&output, "used in SEARCH or CYCLE")?;
-            output.open = true;
+            output.open = Some(0);
         }
         Ok(output)
     }

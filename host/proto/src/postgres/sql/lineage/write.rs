@@ -100,7 +100,7 @@ impl<'c> Lineage<'c> {
         }
         let mut output = self.returning(merge.returning_clause.as_ref(), scope, &place)?;
         // The order of source and target in RETURNING * is not the one of FROM.
-        output.open = true;
+        output.open = Some(0);
         Ok(output)
     }
 
@@ -118,6 +118,7 @@ impl<'c> Lineage<'c> {
             none_guarded(&output, "part of a relation that is copied")?;
             let tables = vec![Table {
                 name: relation.relname.clone(),
+                bare: true,
                 output,
             }];
             let scope = Scope::new(tables, None);
@@ -145,6 +146,7 @@ impl<'c> Lineage<'c> {
             .map_or(&relation.relname, |alias| &alias.aliasname);
         Ok(Table {
             name: name.clone(),
+            bare: relation.alias.is_none(),
             output,
         })
     }
@@ -176,6 +178,7 @@ impl<'c> Lineage<'c> {
         }
         let columns_of = |name: String| Table {
             name,
+            bare: false,
             output: target.clone(),
         };
         let aliases: Vec<Table<'c>> = names.into_iter().map(columns_of).collect();
@@ -188,6 +191,7 @@ impl<'c> Lineage<'c> {
 fn excluded<'c>(target: &Table<'c>) -> Table<'c> {
     Table {
         name: "excluded".to_owned(),
+        bare: false,
         output: target.output.clone(),
     }
 }
