@@ -10,8 +10,9 @@ use std::sync::Arc;
 use model::event::{Judged as Rendered, Judgement};
 use model::{Assessment, Facts, Fault, Principal, Refusal, Rule, SessionId, Verdict};
 use plugin::{ClassifyRequest, Plugins, SessionInfo};
+use proto::postgres::catalog::Catalog;
 use proto::postgres::relay::{Conduct, JudgedStatement, Lookup, NameChange};
-use proto::postgres::sql::{Analysis, Effect, Limits, analyse};
+use proto::postgres::sql::{Analysis, Discard, Effect, Limits, analyse, inner};
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -19,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::clock;
 use crate::config::StatementDetail;
 use crate::policy::Policy;
-use crate::postgres::Upstream;
+use crate::postgres::{CatalogPair, Upstream};
 
 /// How many judgements are kept over all sessions. One takes a few kilobytes.
 const JUDGEMENTS_KEPT: usize = 16_384;
@@ -154,7 +155,7 @@ impl Gate {
         upstream: &Upstream,
         sql: &[u8],
         unknown: Unknown,
-        prepared: impl Fn(&str) -> Lookup<Arc<JudgedStatement>>,
+        prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
     ) -> Judging {
         let catalogs = upstream.catalogs(&asker.principal, &self.policy);
         let version = self.version(catalogs.epoch);
@@ -167,11 +168,17 @@ impl Gate {
             return Judging::Judged(judged);
         }
         let mut analysis = analyse(sql, &catalogs.own, &self.limits);
-        let unknown_name = analysis
-            .unknown_relations
-            .first()
-            .filter(|_| catalogs.own.has_tags());
-        if let Some(name) = unknown_name {
+        if let Some(full) = &catalogs.full {
+            // Policies and classifiers are told of tags that this principal may see, too.
+            let mut told = analyse(sql, full, &self.limits);
+            resolve(&mut told, full, &self.limits, &prepared);
+            analysis.facts = told.facts;
+        }
+        let Some(alone) = resolve_own(&mut analysis, &catalogs, &self.limits, &prepared) else {
+            return Judging::Wait;
+        };
+        let own_tags = catalogs.own.has_tags();
+        if let Some(name) = analysis.unknown_relations.first().filter(|_| own_tags) {
             match unknown {
                 Unknown::Ask => return Judging::Unknown,
                 Unknown::Refuse => {
@@ -183,18 +190,10 @@ impl Gate {
         }
         // What a cursor reads was settled when it was declared, maybe under another name.
         let reads_cursor = |effect: &Effect| matches!(effect, Effect::Fetch { .. } | Effect::Move { .. });
-        if catalogs.own.has_tags() && analysis.statements.iter().any(|note| reads_cursor(&note.effect)) {
-            analysis.touches_tagged = true;
-        }
-        if let Some(full) = &catalogs.full {
-            // Policies and classifiers are told of tags that this principal may see, too.
-            analysis.facts = analyse(sql, full, &self.limits).facts;
-        }
-        let lone = match resolve(&mut analysis, prepared) {
-            // What is unknown now may be known, or another's, the next time.
-            Some(lone) => lone && analysis.unknown_relations.is_empty(),
-            None => return Judging::Wait,
-        };
+        analysis.touches_tagged |=
+            own_tags && analysis.statements.iter().any(|note| reads_cursor(&note.effect));
+        // What is unknown now may be known, or another's, the next time.
+        let lone = alone && analysis.unknown_relations.is_empty();
         let (verdict, assessment) = self.decide(asker, upstream, sql, &analysis);
         let judged = Arc::new(self.render(
             sql,
@@ -306,15 +305,21 @@ impl Gate {
         JudgedStatement {
             verdict,
             judgement,
-            analysis: conduct(analysis),
+            analysis: conduct(analysis, sql),
             version,
         }
     }
 }
 
-/// Adds the facts of statements that SQL's EXECUTE runs. `Some(false)`: the judgement holds for
-/// this one execution; `None`: the server must answer first.
-fn resolve(analysis: &mut Analysis, prepared: impl Fn(&str) -> Lookup<Arc<JudgedStatement>>) -> Option<bool> {
+/// Takes in what SQL's EXECUTE runs, judged by today's catalog as if it stood there itself.
+/// `Some(false)`: the judgement holds for this one execution; `None`: the server must answer
+/// first.
+fn resolve(
+    analysis: &mut Analysis,
+    catalog: &Catalog,
+    limits: &Limits,
+    prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
+) -> Option<bool> {
     let names: Vec<String> = analysis
         .statements
         .iter()
@@ -327,26 +332,49 @@ fn resolve(analysis: &mut Analysis, prepared: impl Fn(&str) -> Lookup<Arc<Judged
         })
         .collect();
     for name in &names {
-        match prepared(name) {
+        let inner = match prepared(name) {
             Lookup::Wait => return None,
-            Lookup::Found(judged) => {
-                analysis.touches_tagged |= judged.analysis.touches_tagged;
-                analysis
-                    .facts
-                    .statements
-                    .extend(judged.analysis.facts.statements.iter().cloned());
-            }
-            Lookup::Missing => {
-                let refusal = Refusal::new(
-                    Rule::Unparsable,
-                    Fault::Client,
-                    format!("prepared statement \"{name}\" does not exist in this session"),
-                );
-                analysis.refusal.get_or_insert(refusal);
-            }
-        }
+            Lookup::Found(query) => analyse(&query, catalog, limits),
+            Lookup::Missing => Analysis {
+                refusal: Some(not_prepared(name)),
+                ..Analysis::default()
+            },
+        };
+        // What changes names or the catalog must be seen to do so.
+        let plain = inner
+            .statements
+            .iter()
+            .all(|note| note.effect == Effect::None && !note.changes_catalog);
+        let refusal = inner.refusal.or_else(|| (!plain).then(|| not_prepared(name)));
+        analysis.refusal = analysis.refusal.take().or(refusal);
+        analysis.touches_tagged |= inner.touches_tagged;
+        analysis.unknown_relations.extend(inner.unknown_relations);
+        analysis.facts.statements.extend(inner.facts.statements);
     }
     Some(names.is_empty())
+}
+
+/// The same for the principal's own view; where policies were told of more, the facts stay.
+fn resolve_own(
+    analysis: &mut Analysis,
+    catalogs: &CatalogPair,
+    limits: &Limits,
+    prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
+) -> Option<bool> {
+    let told = catalogs.full.is_some().then(|| analysis.facts.clone());
+    let alone = resolve(analysis, &catalogs.own, limits, prepared);
+    if let Some(told) = told {
+        analysis.facts = told;
+    }
+    alone
+}
+
+fn not_prepared(name: &str) -> Refusal {
+    Refusal::new(
+        Rule::Unparsable,
+        Fault::Client,
+        format!("prepared statement \"{name}\" is none that EXECUTE may run in this session"),
+    )
 }
 
 /// The refusal for a relation that is not there.
@@ -376,28 +404,40 @@ fn unscanned_copy(analysis: &Analysis, upstream: &Upstream) -> Option<Refusal> {
 }
 
 /// What the relay has to know of the statement.
-fn conduct(analysis: Analysis) -> Conduct {
+fn conduct(analysis: Analysis, sql: &[u8]) -> Conduct {
+    let changes_catalog = analysis.statements.iter().any(|note| note.changes_catalog);
+    let changes_settings = analysis.statements.iter().any(|note| note.changes_settings);
+    let names = analysis.statements.into_iter().map(|note| {
+        let text = sql
+            .get(note.range)
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .unwrap_or_default();
+        name_change(note.effect, text)
+    });
     Conduct {
         touches_tagged: analysis.touches_tagged,
-        changes_catalog: analysis.statements.iter().any(|note| note.changes_catalog),
-        changes_settings: analysis.statements.iter().any(|note| note.changes_settings),
-        names: analysis
-            .statements
-            .into_iter()
-            .map(|note| name_change(note.effect))
-            .collect(),
+        changes_catalog,
+        changes_settings,
+        names: names.collect(),
         facts: analysis.facts,
     }
 }
 
-fn name_change(effect: Effect) -> NameChange {
+/// What a statement with this text does to the session's names. Where the query inside cannot
+/// be told, the name stays unknown, and nothing runs under it.
+fn name_change(effect: Effect, text: &str) -> NameChange {
+    let query = || inner::query(text).map(|range| Arc::from(text[range].as_bytes()));
     match effect {
-        Effect::Prepare { name, .. } => NameChange::Prepare(name),
+        Effect::Prepare { name, .. } => match query() {
+            Some(query) => NameChange::Prepare { name, query },
+            None => NameChange::Deallocate(name),
+        },
         Effect::Deallocate { name } => NameChange::Deallocate(name),
-        Effect::DeallocateAll | Effect::Discard(proto::postgres::sql::Discard::All) => {
-            NameChange::DeallocateAll
-        }
-        Effect::Declare { cursor, .. } => NameChange::Declare(cursor),
+        Effect::DeallocateAll | Effect::Discard(Discard::All) => NameChange::DeallocateAll,
+        Effect::Declare { cursor, .. } => match query() {
+            Some(query) => NameChange::Declare { name: cursor, query },
+            None => NameChange::Close(cursor),
+        },
         Effect::Close { cursor } => NameChange::Close(cursor),
         Effect::CloseAll => NameChange::CloseAll,
         _ => NameChange::None,

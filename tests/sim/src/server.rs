@@ -236,7 +236,7 @@ impl Server {
                 }
                 let prepared = Prepared {
                     sql: inner.to_owned(),
-                    source: source.to_owned(),
+                    source: inner.to_owned(),
                 };
                 self.statements.insert(name.to_owned(), prepared);
                 self.send(&complete("PREPARE"));

@@ -275,7 +275,14 @@ pub fn judged(sql: &str, refuse: bool) -> Arc<JudgedStatement> {
 fn name_change(statement: &str) -> NameChange {
     let words: Vec<_> = statement.split_whitespace().collect();
     match words[..] {
-        ["prepare", name, ..] => NameChange::Prepare(name.into()),
+        ["prepare", name, "as", ..] => NameChange::Prepare {
+            name: name.into(),
+            query: statement
+                .split_once(" as ")
+                .map_or("", |(_, inner)| inner)
+                .as_bytes()
+                .into(),
+        },
         ["deallocate", name] => NameChange::Deallocate(name.into()),
         _ => NameChange::None,
     }

@@ -102,14 +102,24 @@ pub struct Conduct {
 pub enum NameChange {
     /// Nothing.
     None,
-    /// `PREPARE name`.
-    Prepare(String),
+    /// `PREPARE name AS query`.
+    Prepare {
+        /// The name.
+        name: String,
+        /// The query's exact text.
+        query: Arc<[u8]>,
+    },
     /// `DEALLOCATE name`.
     Deallocate(String),
     /// `DEALLOCATE ALL`, `DISCARD ALL`.
     DeallocateAll,
-    /// `DECLARE name CURSOR`.
-    Declare(String),
+    /// `DECLARE name CURSOR FOR query`.
+    Declare {
+        /// The name.
+        name: String,
+        /// The query's exact text.
+        query: Arc<[u8]>,
+    },
     /// `CLOSE name`.
     Close(String),
     /// `CLOSE ALL`.
@@ -305,21 +315,16 @@ impl Relay {
         Some((&statement.sql, last))
     }
 
-    /// Returns what is known of the prepared statement `name` that SQL's EXECUTE refers to.
-    ///
-    /// Missing, too, is what was never judged, and what is no plain query: a prepared EXECUTE
-    /// may mean something else by now, and a prepared PREPARE would change names unseen.
+    /// Returns the text of the prepared statement `name` that SQL's EXECUTE refers to: it is to
+    /// be judged anew, whatever was said of it when it was prepared.
     #[must_use]
-    pub fn prepared(&self, name: &str) -> Lookup<Arc<JudgedStatement>> {
+    pub fn prepared(&self, name: &str) -> Lookup<Arc<[u8]>> {
         let steps = match self.road.waiting() {
             Waiting::Judgement { index } => self.batch.steps_before(index),
             _ => &[],
         };
         match self.names.statement(name.as_bytes(), steps, &self.expected) {
-            Lookup::Found(statement) => statement
-                .judged()
-                .filter(|judged| statement.is_query(judged))
-                .map_or(Lookup::Missing, Lookup::Found),
+            Lookup::Found(statement) => Lookup::Found(Arc::clone(&statement.sql)),
             Lookup::Missing => Lookup::Missing,
             Lookup::Wait => Lookup::Wait,
         }
@@ -335,7 +340,7 @@ impl Relay {
         };
         if let Some(statement) = self.batch.statements.get(index).cloned() {
             statement.set_judged(Arc::clone(&judged));
-            if is_barrier(&statement, &judged, self.options.masking)
+            if is_barrier(&judged, self.options.masking)
                 && let Some(left) = self.batch.cut_after(index)
             {
                 let cut = self.road.truncate(left);

@@ -16,6 +16,7 @@ use crate::postgres::catalog::Catalog;
 mod address;
 mod facts;
 mod functions;
+pub mod inner;
 mod kind;
 mod lineage;
 mod note;

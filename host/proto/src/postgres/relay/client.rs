@@ -388,12 +388,12 @@ impl Relay {
     }
 
     /// Sets an operation that may run under way.
-    fn run(&mut self, (operation, statement): Entry, now_us: u64) -> Option<Running> {
+    fn run(&mut self, (operation, _): Entry, now_us: u64) -> Option<Running> {
         // An operation that nobody judged has a refusal, so this one was judged.
         let judged = Arc::clone(operation.judged()?);
         self.tagged |= judged.analysis.touches_tagged;
         let masking = self.options.masking;
-        Some(Running::new(operation.id, statement, judged, masking, now_us))
+        Some(Running::new(operation.id, judged, masking, now_us))
     }
 
     fn poison(&mut self, denial: Denial, query: bool) {

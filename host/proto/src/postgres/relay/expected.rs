@@ -200,7 +200,6 @@ impl Owed {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) operation: OperationId,
-    pub(super) statement: Arc<Statement>,
     pub(super) judged: Arc<JudgedStatement>,
     pub(super) since_us: u64,
     /// Whether nothing may be judged before this one has been answered.
@@ -218,15 +217,13 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn new(
         operation: OperationId,
-        statement: Arc<Statement>,
         judged: Arc<JudgedStatement>,
         masking: bool,
         since_us: u64,
     ) -> Self {
-        let barrier = is_barrier(&statement, &judged, masking);
+        let barrier = is_barrier(&judged, masking);
         Self {
             operation,
-            statement,
             judged,
             since_us,
             barrier,
@@ -241,18 +238,15 @@ impl Running {
 
     /// Returns what completing statement `index` of the operation does to the names.
     pub(super) fn name_change(&self, index: usize) -> Option<&NameChange> {
-        if self.statement.inner {
-            return None;
-        }
         self.judged.analysis.names.get(index)
     }
 
     pub(super) fn changes_names(&self) -> bool {
-        !self.statement.inner && changes_names(&self.judged)
+        changes_names(&self.judged)
     }
 
     fn changes_catalog(&self) -> bool {
-        !self.statement.inner && self.judged.analysis.changes_catalog
+        self.judged.analysis.changes_catalog
     }
 
     pub(super) fn outcome(&self, result: &'static str, now_us: u64) -> OutcomeRecord {
@@ -274,12 +268,12 @@ fn changes_names(judged: &JudgedStatement) -> bool {
 }
 
 /// Whether running a statement may change what later frames mean: the names they use, or the
-/// catalog or the settings by which they are judged. What a PREPARE or DECLARE holds inside can do neither.
-pub(super) fn is_barrier(statement: &Statement, judged: &JudgedStatement, masking: bool) -> bool {
+/// catalog or the settings by which they are judged.
+pub(super) fn is_barrier(judged: &JudgedStatement, masking: bool) -> bool {
     let may_run = !matches!(judged.verdict, Verdict::Refuse(_));
     let conduct = &judged.analysis;
     let changes = changes_names(judged) || masking && (conduct.changes_catalog || conduct.changes_settings);
-    may_run && !statement.inner && changes
+    may_run && changes
 }
 
 impl Relay {

@@ -28,9 +28,6 @@ const NAMES_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) sql: Arc<[u8]>,
-    /// What SQL's PREPARE or DECLARE holds inside. `sql` is the text around it, whose own
-    /// effects on the session do not happen again when this runs.
-    pub(super) inner: bool,
     state: Mutex<StatementState>,
 }
 
@@ -62,20 +59,16 @@ impl Statement {
     pub(super) fn new(sql: &[u8]) -> Arc<Self> {
         Arc::new(Self {
             sql: sql.into(),
-            inner: false,
             state: Mutex::default(),
         })
     }
 
-    /// What `sql`, judged as `judged`, has left behind under a name.
-    fn inner(sql: &Arc<[u8]>, judged: &Arc<JudgedStatement>) -> Arc<Self> {
-        let statement = Self {
-            sql: Arc::clone(sql),
-            inner: true,
+    /// What SQL's PREPARE or DECLARE holds inside: judged by itself when it runs.
+    fn inside(query: &Arc<[u8]>) -> Arc<Self> {
+        Arc::new(Self {
+            sql: Arc::clone(query),
             state: Mutex::default(),
-        };
-        statement.set_judged(Arc::clone(judged));
-        Arc::new(statement)
+        })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, StatementState> {
@@ -87,15 +80,13 @@ impl Statement {
     pub(super) fn is_query(&self, judged: &JudgedStatement) -> bool {
         let conduct = &judged.analysis;
         let names = &conduct.names;
-        // PREPARE takes nothing but queries.
-        self.inner
-            || !conduct.changes_catalog
-                && names.iter().all(|change| *change == NameChange::None)
-                && conduct
-                    .facts
-                    .statements
-                    .iter()
-                    .all(|statement| !statement.utility)
+        !conduct.changes_catalog
+            && names.iter().all(|change| *change == NameChange::None)
+            && conduct
+                .facts
+                .statements
+                .iter()
+                .all(|statement| !statement.utility)
     }
 
     pub(super) fn judged(&self) -> Option<Arc<JudgedStatement>> {
@@ -383,23 +374,23 @@ impl Names {
     /// Applies what a statement of SQL did to the names, now that the server has done it.
     ///
     /// A name for which there is no room stays unknown, so that nothing runs under it.
-    pub(super) fn apply(&mut self, change: &NameChange, sql: &Arc<[u8]>, judged: &Arc<JudgedStatement>) {
+    pub(super) fn apply(&mut self, change: &NameChange) {
         match change {
             NameChange::None => {}
-            NameChange::Prepare(name) => {
+            NameChange::Prepare { name, query } => {
                 let name = name.as_bytes();
                 self.close(b'S', name);
                 if !self.is_full() {
-                    self.confirm_statement(name.into(), Statement::inner(sql, judged));
+                    self.confirm_statement(name.into(), Statement::inside(query));
                 }
             }
             NameChange::Deallocate(name) => self.close(b'S', name.as_bytes()),
             NameChange::DeallocateAll => self.close_all_statements(),
-            NameChange::Declare(name) => {
+            NameChange::Declare { name, query } => {
                 let name = name.as_bytes();
                 self.close(b'P', name);
                 if !self.is_full() {
-                    let statement = Statement::inner(sql, judged);
+                    let statement = Statement::inside(query);
                     let portal = Portal::new(statement, SmallVec::new(), 0, [0; 32]);
                     self.confirm_portal(name.into(), portal);
                 }

@@ -221,7 +221,7 @@ impl Relay {
         let index = run.completed;
         run.completed += 1;
         if let Some(change) = run.name_change(index) {
-            self.names.apply(change, &run.statement.sql, &run.judged);
+            self.names.apply(change);
         }
         if let Some(Expected::Execute { .. }) = self.expected.front()
             && let Some(entry) = self.expected.pop()
