@@ -22,6 +22,14 @@ const FRAME_BYTES_MAX: usize = 16 << 20;
 /// of that size is no accident anyone should have to pay for silently.
 const ROWS_MAX: usize = 2_000_000;
 
+/// The settings of the gateway's own connection. Reading a view's definition waits for whoever
+/// is changing it: not for long, because sessions wait for the catalog.
+const SETTINGS: [(&str, &str); 3] = [
+    ("application_name", "tidegate-catalog"),
+    ("lock_timeout", "3s"),
+    ("statement_timeout", "15s"),
+];
+
 /// Why a catalog could not be read. For the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
@@ -56,7 +64,9 @@ pub(crate) struct Record<'a> {
 /// itself is in the journal like everything else that runs under the stored credential; only
 /// an operator at the command line goes without.
 pub(crate) async fn read(target: &Target, record: Option<Record<'_>>) -> Result<Rows, ReadError> {
-    let settings = vec![("application_name".to_owned(), "tidegate-catalog".to_owned())];
+    let settings = SETTINGS
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
     let (wire, _) = target.log_in(settings).await?;
     let session = SessionId::new(clock::unix_us() / 1000, random());
     let mut reader = Reader {
