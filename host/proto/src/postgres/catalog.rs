@@ -146,6 +146,8 @@ impl Relation {
 pub(crate) struct Routine {
     pub(crate) owner: Owner,
     pub(crate) writes: bool,
+    /// Whether it can be called with nothing but a row, and so as if it were a column.
+    pub(crate) takes_row: bool,
 }
 
 /// An operator that does not come with the server.

@@ -14,6 +14,7 @@ use pg_query::protobuf::ParseResult;
 use crate::postgres::catalog::Catalog;
 
 mod address;
+mod attribute;
 mod facts;
 mod functions;
 pub mod inner;

@@ -86,6 +86,7 @@ impl CatalogBuilder {
                 let routine = Routine {
                     owner: row.owner(0, 1)?,
                     writes: row.text(2)? == "v",
+                    takes_row: row.text(4)? == "t",
                 };
                 let name = routine.owner.function.clone();
                 self.catalog.routines.entry(name).or_default().push(routine);
@@ -217,7 +218,7 @@ impl<'a> Row<'a> {
             .map_err(|_| self.malformed("a cell is not a number"))
     }
 
-    /// Reads schema, function and (in the last column) whether an extension owns it.
+    /// Reads schema, function and (in the fourth column) whether an extension owns it.
     fn owner(&self, schema: usize, function: usize) -> Result<Owner, CatalogError> {
         Ok(Owner {
             schema: self.text(schema)?.to_owned(),

@@ -67,14 +67,19 @@ pub const QUERIES: &[CatalogQuery] = &[
               WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384",
         columns: 2,
     },
+    // A function whose first argument can be a row and the only one may be called like a column.
     CatalogQuery {
         name: "routines",
         sql: "SELECT n.nspname, p.proname, p.provolatile, \
               EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.deptype = 'e' AND e.objid = p.oid \
-              AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass) \
+              AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass), \
+              p.pronargs - p.pronargdefaults <= 1 AND EXISTS (SELECT 1 FROM pg_catalog.pg_type t \
+              WHERE t.oid = p.proargtypes[0] AND (t.typtype IN ('c', 'd', 'p') OR EXISTS (SELECT 1 \
+              FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_type s ON s.oid = k.castsource \
+              WHERE k.casttarget = t.oid AND k.castcontext = 'i' AND s.typtype = 'c'))) \
               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
               WHERE p.oid >= 16384",
-        columns: 4,
+        columns: 5,
     },
     CatalogQuery {
         name: "operators",

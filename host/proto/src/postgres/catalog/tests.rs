@@ -157,10 +157,12 @@ fn filled(tagged: Vec<TaggedColumn>) -> CatalogBuilder {
     for (oid, definition) in VIEWS {
         row(4, &[Some(&oid.to_string()), Some(definition)]);
     }
-    row(5, &[Some("public"), Some("lookup"), Some("v"), Some("f")]);
-    row(5, &[Some("public"), Some("approved"), Some("s"), Some("f")]);
-    row(5, &[Some("public"), Some("initcap"), Some("i"), Some("f")]);
-    row(5, &[Some("public"), Some("similarity"), Some("i"), Some("t")]);
+    row(5, &[Some("public"), Some("lookup"), Some("v"), Some("f"), Some("f")]);
+    row(5, &[Some("public"), Some("approved"), Some("s"), Some("f"), Some("f")]);
+    row(5, &[Some("public"), Some("initcap"), Some("i"), Some("f"), Some("f")]);
+    row(5, &[Some("public"), Some("similarity"), Some("i"), Some("t"), Some("f")]);
+    row(5, &[Some("public"), Some("peek"), Some("s"), Some("f"), Some("t")]);
+    row(5, &[Some("public"), Some("wipe"), Some("v"), Some("f"), Some("t")]);
     row(6, &[Some("==="), Some("public"), Some("lookup"), Some("f")]);
     row(6, &[Some("%%"), Some("public"), Some("similarity"), Some("t")]);
     row(7, &[Some("fancy"), Some("public"), Some("lookup"), Some("f")]);

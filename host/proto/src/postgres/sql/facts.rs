@@ -7,7 +7,7 @@ use model::{Access, Fault, FunctionUse, OperationKind, Refusal, RelationUse, Rul
 use pg_query::NodeRef;
 use pg_query::protobuf::{FuncCall, SelectStmt, a_const};
 
-use super::{address, functions, kind, opaque, settings, tree, utility};
+use super::{address, attribute, functions, kind, opaque, settings, tree, utility};
 use crate::postgres::catalog::Catalog;
 
 /// What a walk over one statement found.
@@ -20,7 +20,7 @@ pub(super) struct Walk {
     pub(super) refusal: Option<Refusal>,
     /// Whether a relation is named that lineage must look at.
     pub(super) guarded: bool,
-    /// Whether a function call changes settings.
+    /// Whether a function may change settings: one that does, or code nobody has reviewed.
     pub(super) sets: bool,
     /// Relations the catalog does not know.
     pub(super) unknown: Vec<String>,
@@ -32,10 +32,11 @@ pub(super) struct Walk {
 /// # Errors
 ///
 /// A refusal if the statement holds a node that the walker does not know.
-pub(super) fn walk(node: NodeRef<'_>, catalog: &Catalog) -> Result<Walk, Refusal> {
+pub(super) fn walk<'n>(node: NodeRef<'n>, catalog: &'n Catalog) -> Result<Walk, Refusal> {
     let mut walker = Walker {
         catalog,
         ctes: Vec::new(),
+        own: attribute::Own::default(),
         kind: OperationKind::Empty,
         room: true,
         walk: Walk {
@@ -61,6 +62,7 @@ pub(super) fn walk(node: NodeRef<'_>, catalog: &Catalog) -> Result<Walk, Refusal
             predicate: false,
         },
     )?;
+    walker.row_functions();
     let Walker {
         mut walk,
         kind: found,
@@ -149,17 +151,18 @@ struct Place {
     predicate: bool,
 }
 
-struct Walker<'c> {
-    catalog: &'c Catalog,
+struct Walker<'n> {
+    catalog: &'n Catalog,
     ctes: Vec<String>,
+    own: attribute::Own<'n>,
     kind: OperationKind,
     /// Whether every name found so far had room in its list.
     room: bool,
     walk: Walk,
 }
 
-impl Walker<'_> {
-    fn visit(&mut self, node: NodeRef<'_>, place: Place) -> Result<(), Refusal> {
+impl<'n> Walker<'n> {
+    fn visit(&mut self, node: NodeRef<'n>, place: Place) -> Result<(), Refusal> {
         let name = tree::name(node).ok_or_else(unknown)?;
         self.walk.marks.push((name, location(node)));
         let mut place = place;
@@ -194,17 +197,25 @@ impl Walker<'_> {
                 }
             }
             NodeRef::ColumnRef(column) => self.column(column_name(column), place),
-            NodeRef::FuncCall(call) => self.function(call),
+            NodeRef::FuncCall(call) => self.call(call),
             NodeRef::ResTarget(target) if place.access == Access::Write && !target.name.is_empty() => {
                 self.room &= push(&mut self.walk.facts.columns, target.name.clone());
             }
             _ => {}
         }
+        self.own.visit(node);
+        for name in attribute::names(node) {
+            if attribute::called(name, self.catalog) {
+                self.function(None, name);
+            }
+        }
         if !self.room {
             return Err(crowded());
         }
+        let unseen = opaque::check(node, self.catalog);
+        self.walk.sets |= unseen.is_some() && !opaque::of_extensions(node, self.catalog);
         if self.catalog.has_tags() && self.walk.refusal.is_none() {
-            self.walk.refusal = opaque::check(node, self.catalog);
+            self.walk.refusal = unseen;
         }
         if self.walk.refusal.is_none() {
             self.walk.refusal = address::check(node);
@@ -267,10 +278,28 @@ impl Walker<'_> {
         self.room &= push(&mut self.walk.facts.columns, name);
     }
 
-    fn function(&mut self, call: &FuncCall) {
-        let Some((schema, name)) = functions::name(call) else {
-            return;
+    fn call(&mut self, call: &FuncCall) {
+        if let Some((schema, name)) = functions::name(call) {
+            self.function(schema, name);
+        }
+    }
+
+    /// Counts the server's functions of a row that are called without parentheses.
+    fn row_functions(&mut self) {
+        let own = std::mem::take(&mut self.own);
+        let relations = &self.walk.facts.relations;
+        let stored = |name: &str| {
+            let mut found = relations
+                .iter()
+                .flat_map(|used| self.catalog.named(used.schema.as_deref(), &used.name));
+            found.any(|relation| relation.columns.iter().any(|column| column.column == name))
         };
+        for name in own.called(stored) {
+            self.function(None, name);
+        }
+    }
+
+    fn function(&mut self, schema: Option<&str>, name: &str) {
         self.raise(functions::kind(schema, name, self.catalog));
         self.walk.sets |= name == "set_config";
         let used = FunctionUse {

@@ -6,13 +6,16 @@ use pg_query::protobuf::{FuncCall, TypeName};
 use pg_query::{Node, NodeRef};
 
 use super::facts::display;
-use super::functions;
-use crate::postgres::catalog::Catalog;
+use super::{attribute, functions};
+use crate::postgres::catalog::{Catalog, Routine};
 
 /// Checks one node by itself; its children are checked when they are visited.
 pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
     match node {
         NodeRef::FuncCall(call) => function(call, catalog),
+        NodeRef::ColumnRef(_) | NodeRef::AIndirection(_) => {
+            attribute::names(node).find_map(|name| row_function(name, catalog))
+        }
         NodeRef::AExpr(expression) => operator(&expression.name, catalog),
         NodeRef::SubLink(link) => operator(&link.oper_name, catalog),
         NodeRef::SortBy(sort) => operator(&sort.use_op, catalog),
@@ -28,6 +31,15 @@ pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
         },
         _ => None,
     }
+}
+
+/// Whether a node calls a function that only extensions or trusted code have.
+pub(super) fn of_extensions(node: NodeRef<'_>, catalog: &Catalog) -> bool {
+    let NodeRef::FuncCall(call) = node else {
+        return false;
+    };
+    let routines = functions::name(call).map_or(&[][..], |(_, name)| catalog.routines(name));
+    !routines.is_empty() && routines.iter().all(|routine| catalog.reviewed(&routine.owner))
 }
 
 fn function(call: &FuncCall, catalog: &Catalog) -> Option<Refusal> {
@@ -67,6 +79,13 @@ fn function(call: &FuncCall, catalog: &Catalog) -> Option<Refusal> {
         }
         None => Some(opaque(shown())),
     }
+}
+
+/// Checks a name that may be a function called as if it were a column.
+fn row_function(name: &str, catalog: &Catalog) -> Option<Refusal> {
+    let unseen = |routine: &Routine| routine.takes_row && !catalog.reviewed(&routine.owner);
+    let opaque_one = catalog.routines(name).iter().any(unseen) && !catalog.trusts(None, name);
+    opaque_one.then(|| opaque(format!("function {name}, which a name after a row may call,")))
 }
 
 fn operator(name: &[Node], catalog: &Catalog) -> Option<Refusal> {

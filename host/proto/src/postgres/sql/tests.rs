@@ -5,6 +5,7 @@ use model::{OperationKind, Refusal, Rule};
 use super::{Analysis, Discard, Effect, Limits, Transaction, analyse};
 use crate::postgres::catalog::tests::{tagged, untagged};
 
+mod attributes;
 mod channels;
 mod clients;
 mod names;
