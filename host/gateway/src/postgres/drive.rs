@@ -132,6 +132,10 @@ impl<'a> Drive<'a> {
                 self.abandon();
                 break "recording failed";
             }
+            if self.relay.has_upstream_ended() {
+                let fatal = Fatal::new("08006", Fault::Upstream, "the upstream ended the session");
+                break self.part(&fatal, "upstream ended the session").await;
+            }
             if self.relay.is_leaving() && self.relay.to_upstream.pending().is_empty() {
                 break "closed by the client";
             }

@@ -138,7 +138,13 @@ async fn admit(
     if !negotiation.is_empty() {
         wire.send(&mut negotiation).await.map_err(|e| broken(&e))?;
     }
-    let token = login::ask_token(wire).await.map_err(|e| broken(&e))?;
+    let token = login::ask_token(wire).await.map_err(|error| match &error {
+        // More than any token: the client is told no more than for any other bad one.
+        ArrivalError::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => {
+            Turned::new("the token message is too long", "28P01", BAD_TOKEN)
+        }
+        _ => broken(&error),
+    })?;
     let text = token.text().map_err(|e| Turned::new(e, "28P01", BAD_TOKEN))?;
     let verified = services
         .identity

@@ -26,6 +26,9 @@ pub use queries::{CatalogQuery, PREPARE, QUERIES};
 /// OIDs below this come with the server.
 const FIRST_OID_OF_USERS: u32 = 16_384;
 
+/// The server's view whose rule calls `set_config` for what is written to it.
+pub(crate) const SETTINGS_VIEW: &str = "pg_settings";
+
 /// A column that the configuration tags.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TaggedColumn {
@@ -102,6 +105,8 @@ pub(crate) struct Relation {
     pub(crate) unreadable: Option<Unreadable>,
     /// Whether rules other than a view's own rewrite what is written to it.
     pub(crate) has_rules: bool,
+    /// Whether it is a view through which settings can be written.
+    pub(crate) sets: bool,
     kind: u8,
     view: Option<String>,
 }

@@ -242,6 +242,8 @@ pub struct Relay {
     operations: u32,
     outcomes: Vec<OutcomeRecord>,
     leaving: bool,
+    /// The upstream has ended the session itself, and the client has been told so.
+    upstream_ended: bool,
     /// Bytes for the client.
     pub to_client: Outbox,
     /// Bytes for the upstream.
@@ -290,6 +292,7 @@ impl Relay {
             operations: 0,
             outcomes: Vec::new(),
             leaving: false,
+            upstream_ended: false,
             to_client: Outbox::default(),
             to_upstream: Outbox::default(),
             options,
@@ -436,6 +439,12 @@ impl Relay {
         !self.expected.is_empty()
     }
 
+    /// Whether the upstream has ended the session with an error of its own.
+    #[must_use]
+    pub fn has_upstream_ended(&self) -> bool {
+        self.upstream_ended
+    }
+
     /// Whether the client has said goodbye.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
@@ -475,7 +484,7 @@ impl Relay {
     /// Ends the session: the client gets a FATAL error, unless it is in the middle of a frame
     /// or gone; what ran is accounted for as lost.
     pub fn end(&mut self, fatal: &Fatal, now_us: u64) {
-        if self.upstream_pass == 0 {
+        if self.upstream_pass == 0 && !self.upstream_ended {
             refusal::put_fatal(self.to_client.buffer(), fatal);
         }
         self.lose(now_us);

@@ -31,7 +31,7 @@ mod utility;
 mod view;
 
 use parse::ParseError;
-pub(crate) use view::{ViewDefinition, referenced_columns};
+pub(crate) use view::{ViewDefinition, names_relation, referenced_columns};
 
 /// What [`analyse`] found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -143,6 +143,7 @@ impl CatalogBuilder {
             relation.view = self.views.remove(&relation.oid);
         }
         self.tag()?;
+        closure::mark_settings(&mut self.catalog);
         closure::spread(&mut self.catalog, &self.inheritance);
         Ok(self.catalog)
     }
@@ -156,6 +157,7 @@ impl CatalogBuilder {
             columns: Vec::new(),
             unreadable: sensitive::relation(schema, name).then_some(Unreadable::Sensitive),
             has_rules: row.text(4)? == "t",
+            sets: false,
             kind: row.text(3)?.as_bytes().first().copied().unwrap_or_default(),
             view: None,
         };

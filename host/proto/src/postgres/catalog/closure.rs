@@ -6,7 +6,7 @@
 
 use model::Tag;
 
-use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, Unreadable};
+use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, SETTINGS_VIEW, Unreadable};
 
 /// Runs until nothing changes. Tags only grow, so it ends.
 pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {
@@ -29,6 +29,36 @@ pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {
             return;
         }
     }
+}
+
+/// Marks the views that show the server's settings, themselves or through other views: writing to
+/// them changes settings. Needed with tags and without.
+pub(super) fn mark_settings(catalog: &mut Catalog) {
+    let mut found = vec![(None, SETTINGS_VIEW.to_owned())];
+    while let Some((schema, name)) = found.pop() {
+        for relation in &mut catalog.relations {
+            let names = |definition: &str| names(definition, schema.as_deref(), &name);
+            if !relation.sets && relation.kind == b'v' && relation.view.as_deref().is_some_and(names) {
+                relation.sets = true;
+                found.push((Some(relation.schema.to_string()), relation.name.to_string()));
+            }
+        }
+    }
+}
+
+/// Whether a view's definition names a relation. The text is looked at first: parsing every view
+/// would take long, and hardly any leads to the settings.
+fn names(definition: &str, schema: Option<&str>, name: &str) -> bool {
+    if !definition.contains(&name.replace('"', "\"\"")) {
+        return false;
+    }
+    #[cfg(feature = "sql")]
+    let named = crate::postgres::sql::names_relation(definition, &|other, relation| {
+        relation == name && (schema.is_none() || other.is_none() || other == schema)
+    });
+    #[cfg(not(feature = "sql"))]
+    let named = schema.is_none_or(|schema| definition.contains(schema));
+    named
 }
 
 /// Adds tags to a column; whether that changed it.

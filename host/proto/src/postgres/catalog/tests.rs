@@ -47,6 +47,9 @@ pub(crate) const TABLES: &[Fixture<'_>] = &[
     (16_416, "public", "dec2", "r", &["ssn"]),
     (16_417, "public", "dec3", "r", &["ssn", "b"]),
     (16_418, "other", "staff", "r", &["id", "count"]),
+    (16_419, "public", "ps", "v", &["name", "setting"]),
+    (16_420, "public", "ps_of_ps", "v", &["name", "setting"]),
+    (16_421, "public", "ps_copy", "m", &["name", "setting"]),
     (
         1259,
         "pg_catalog",
@@ -106,6 +109,12 @@ const VIEWS: &[(u32, &str)] = &[
     (16_410, " SELECT pg_stat_activity.query FROM pg_stat_activity;"),
     (16_411, " SELECT public.lookup(o.id) AS id FROM public.orders o;"),
     (16_412, " SELECT count(*) AS count FROM public.customers;"),
+    (16_420, " SELECT ps.name, ps.setting FROM public.ps;"),
+    (16_419, " SELECT pg_settings.name, pg_settings.setting FROM pg_settings;"),
+    (
+        16_421,
+        " SELECT pg_settings.name, pg_settings.setting FROM pg_settings;",
+    ),
 ];
 
 fn tag(schema: &str, table: &str, column: &str, tag: &str) -> TaggedColumn {
@@ -157,12 +166,36 @@ fn filled(tagged: Vec<TaggedColumn>) -> CatalogBuilder {
     for (oid, definition) in VIEWS {
         row(4, &[Some(&oid.to_string()), Some(definition)]);
     }
-    row(5, &[Some("public"), Some("lookup"), Some("v"), Some("f"), Some("f")]);
-    row(5, &[Some("public"), Some("approved"), Some("s"), Some("f"), Some("f")]);
-    row(5, &[Some("public"), Some("initcap"), Some("i"), Some("f"), Some("f")]);
-    row(5, &[Some("public"), Some("similarity"), Some("i"), Some("t"), Some("f")]);
-    row(5, &[Some("public"), Some("peek"), Some("s"), Some("f"), Some("t")]);
-    row(5, &[Some("public"), Some("wipe"), Some("v"), Some("f"), Some("t")]);
+    row(
+        5,
+        &[Some("public"), Some("lookup"), Some("v"), Some("f"), Some("f")],
+    );
+    row(
+        5,
+        &[Some("public"), Some("approved"), Some("s"), Some("f"), Some("f")],
+    );
+    row(
+        5,
+        &[Some("public"), Some("initcap"), Some("i"), Some("f"), Some("f")],
+    );
+    row(
+        5,
+        &[
+            Some("public"),
+            Some("similarity"),
+            Some("i"),
+            Some("t"),
+            Some("f"),
+        ],
+    );
+    row(
+        5,
+        &[Some("public"), Some("peek"), Some("s"), Some("f"), Some("t")],
+    );
+    row(
+        5,
+        &[Some("public"), Some("wipe"), Some("v"), Some("f"), Some("t")],
+    );
     row(6, &[Some("==="), Some("public"), Some("lookup"), Some("f")]);
     row(6, &[Some("%%"), Some("public"), Some("similarity"), Some("t")]);
     row(7, &[Some("fancy"), Some("public"), Some("lookup"), Some("f")]);

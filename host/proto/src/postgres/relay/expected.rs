@@ -281,7 +281,7 @@ impl Relay {
     pub(super) fn finish(&mut self, entry: Expected, result: &'static str, now_us: u64) {
         let Some(run) = entry.run() else { return };
         if self.options.masking && run.changes_catalog() {
-            self.catalog_stale = true;
+            // Until the transaction ends nobody else sees it, and its locks keep others out.
             self.catalog_changed = true;
         }
         self.outcomes.push(run.outcome(result, now_us));

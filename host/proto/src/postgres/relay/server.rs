@@ -246,7 +246,7 @@ impl Relay {
             && !is_fatal(&message[HEADER_BYTES..])
         {
             put_denial(self.to_client.buffer(), denial);
-        } else if self.must_scrub() && !is_about_text(&message[HEADER_BYTES..]) {
+        } else if self.must_scrub(&message[HEADER_BYTES..]) {
             frame::put(self.to_client.buffer(), b'E', |body| {
                 scrub_error(&message[HEADER_BYTES..], body)
             });
@@ -254,6 +254,7 @@ impl Relay {
             self.to_client.push(message);
         }
         host.to_client(&self.to_client.buffer()[start..]);
+        self.upstream_ended |= is_fatal(&message[HEADER_BYTES..]);
         self.copying_out = false;
         self.query_mask = None;
         match self.expected.front() {
@@ -298,7 +299,7 @@ impl Relay {
             // It would speak of a frame that the client never sent.
             return Ok(());
         }
-        if !self.must_scrub() {
+        if !self.must_scrub(&message[HEADER_BYTES..]) {
             return self.emit(message, host);
         }
         let start = self.to_client.buffer().len();
@@ -309,12 +310,14 @@ impl Relay {
         Ok(())
     }
 
-    /// Whether what the server says may quote tagged data: it is about a statement that
-    /// touches some, or about the end of a transaction, where deferred checks speak up.
-    fn must_scrub(&self) -> bool {
-        if !self.options.masking {
-            return false;
-        }
+    /// Whether an error or notice with this body may quote tagged data.
+    fn must_scrub(&self, body: &[u8]) -> bool {
+        self.options.masking && (is_about_rows(body) || self.is_tagged() && !is_about_text(body))
+    }
+
+    /// Whether what the server says is about a statement that touches tagged data, or about the
+    /// end of a transaction, where deferred checks speak up.
+    fn is_tagged(&self) -> bool {
         match self.expected.front() {
             Some(Expected::Execute { run, .. } | Expected::Query { run }) => {
                 let conduct = &run.judged.analysis;
@@ -408,6 +411,13 @@ impl Relay {
         self.copying_out = true;
         self.emit(message, host)
     }
+}
+
+/// Whether an error quotes whole rows: a violated constraint does, and a statement on one table
+/// can violate those of another, behind a view or a foreign key.
+fn is_about_rows(body: &[u8]) -> bool {
+    let code = error_fields(body).code;
+    code.is_some_and(|code| code.starts_with(b"23") || code.starts_with(b"44"))
 }
 
 /// Whether an error is about the statement's text and not about any row: a syntax or name error

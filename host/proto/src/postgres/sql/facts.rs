@@ -38,6 +38,7 @@ pub(super) fn walk<'n>(node: NodeRef<'n>, catalog: &'n Catalog) -> Result<Walk, 
         ctes: Vec::new(),
         own: attribute::Own::default(),
         kind: OperationKind::Empty,
+        redirects: false,
         room: true,
         walk: Walk {
             facts: empty(),
@@ -156,6 +157,8 @@ struct Walker<'n> {
     ctes: Vec<String>,
     own: attribute::Own<'n>,
     kind: OperationKind,
+    /// Whether the walk is inside something that lets others write to what it names.
+    redirects: bool,
     /// Whether every name found so far had room in its list.
     room: bool,
     walk: Walk,
@@ -165,6 +168,7 @@ impl<'n> Walker<'n> {
     fn visit(&mut self, node: NodeRef<'n>, place: Place) -> Result<(), Refusal> {
         let name = tree::name(node).ok_or_else(unknown)?;
         self.walk.marks.push((name, location(node)));
+        self.redirects |= settings::redirects(node);
         let mut place = place;
         match node {
             NodeRef::SelectStmt(_) => {
@@ -247,11 +251,16 @@ impl<'n> Walker<'n> {
         let mut known = false;
         for found in self.catalog.named(schema.as_deref(), name) {
             known = true;
+            // What a rule does is not known.
+            self.walk.sets |= access == Access::Write && found.has_rules;
             self.walk.guarded |= found.guarded();
             tags.extend(found.tags());
         }
         if access == Access::Write && self.walk.refusal.is_none() {
-            self.walk.refusal = settings::check_write(name);
+            self.walk.refusal = settings::check_write(name, self.catalog);
+        }
+        if self.redirects && self.walk.refusal.is_none() {
+            self.walk.refusal = settings::check_definition(name, self.catalog);
         }
         // A name that is also a CTE's is listed only where a relation could be meant.
         if !known && schema.is_none() && self.ctes.iter().any(|cte| cte == name) {

@@ -7,6 +7,7 @@ use pg_query::NodeRef;
 use pg_query::protobuf::{FuncCall, VariableSetKind, VariableSetStmt, a_const};
 
 use super::functions;
+use crate::postgres::catalog::{Catalog, SETTINGS_VIEW};
 
 /// Checks SET and everything that stores settings for later sessions.
 pub(super) fn check(node: NodeRef<'_>, has_tags: bool) -> Option<Refusal> {
@@ -36,16 +37,46 @@ pub(super) fn check_call(call: &FuncCall, has_tags: bool) -> Option<Refusal> {
     setting(name, functions::text(args.next().flatten()), has_tags)
 }
 
-/// Refuses to write to the view whose rule calls `set_config`.
-pub(super) fn check_write(relation: &str) -> Option<Refusal> {
-    (relation == "pg_settings").then(|| {
+/// Refuses to write to the view of the settings, or to a view that leads there.
+pub(super) fn check_write(relation: &str, catalog: &Catalog) -> Option<Refusal> {
+    leads(relation, catalog).then(|| {
         Refusal::new(
             Rule::ProtocolRefused,
             Fault::Client,
-            "settings may not be changed by writing to pg_settings",
+            format!("settings may not be changed by writing to {relation}"),
         )
         .hint("Use SET.")
     })
+}
+
+/// Refuses to put a view or rule over the view of the settings, or to give such a view another
+/// name: a write that goes through it would not be seen.
+pub(super) fn check_definition(relation: &str, catalog: &Catalog) -> Option<Refusal> {
+    leads(relation, catalog).then(|| {
+        Refusal::new(
+            Rule::ProtocolRefused,
+            Fault::Client,
+            format!("a definition over {relation} could change settings unseen"),
+        )
+        .hint("Read pg_settings itself; use SET to change a setting.")
+    })
+}
+
+/// Whether statements of this kind let other statements write to the relations they name.
+pub(super) fn redirects(node: NodeRef<'_>) -> bool {
+    matches!(
+        node,
+        NodeRef::ViewStmt(_)
+            | NodeRef::RuleStmt(_)
+            | NodeRef::RenameStmt(_)
+            | NodeRef::AlterObjectSchemaStmt(_)
+            | NodeRef::CreateTrigStmt(_)
+    )
+}
+
+/// The schema does not matter: the relation may have been moved to another one.
+fn leads(relation: &str, catalog: &Catalog) -> bool {
+    relation == SETTINGS_VIEW || catalog.named(None, relation).any(|found| found.sets)
 }
 
 fn variable(set: &VariableSetStmt, has_tags: bool) -> Option<Refusal> {

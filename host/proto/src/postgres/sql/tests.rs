@@ -265,10 +265,35 @@ fn settings_that_change_parsing_or_identity_stay() {
         "UPDATE pg_settings SET setting = 'off' WHERE name = 'standard_conforming_strings'",
         "WITH u AS (UPDATE pg_catalog.pg_settings s SET setting = 'off' RETURNING 1) SELECT 1",
         "ALTER DATABASE d SET client_encoding = 'SJIS'",
+        "update ps set setting='SJIS' where name='client_encoding'",
+        "update public.ps_of_ps p set setting = 'SJIS' where name = 'client_encoding'",
+        "with u as (delete from ps_of_ps returning 1) select 1",
+        "insert into ps values ('a', 'b')",
+        "merge into ps using orders on true when matched then update set setting = 'x'",
+        "prepare p as update ps set setting = 'x'",
+        "explain analyze update ps set setting = 'x'",
+        "copy ps from stdin",
+        "create view v as select name from pg_settings",
+        "create or replace temp view v as select p.name from pg_catalog.pg_settings p",
+        "create view v as select name from (select name from ps_of_ps) k",
+        "create schema s create view v as select name from ps",
+        "create rule r as on insert to orders do also update pg_settings set setting = 'x'",
+        "create rule r as on insert to orders do also update ps set setting = 'x'",
+        "create rule r as on update to ps do instead nothing",
+        "alter view ps rename to innocent",
+        "alter view ps set schema other",
     ];
     for sql in refused {
         let refusal = without_tags(sql).refusal.unwrap_or_else(|| panic!("{sql}"));
         assert_eq!(refusal.rule, Rule::ProtocolRefused, "{sql}");
+    }
+    for sql in [
+        "SELECT name FROM ps",
+        "DROP VIEW ps",
+        "UPDATE ps_copy SET setting = 'x'",
+        "CREATE VIEW v AS SELECT id FROM orders",
+    ] {
+        assert_eq!(without_tags(sql).refusal, None, "{sql}");
     }
     let refused_with_tags = [
         "SET search_path = evil, public",

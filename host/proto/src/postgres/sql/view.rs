@@ -34,6 +34,27 @@ impl ViewDefinition {
     }
 }
 
+/// Whether the definition names a relation for which `named` holds, by schema (if there is one)
+/// and name; true if that cannot be told.
+pub(crate) fn names_relation(definition: &str, named: &dyn Fn(Option<&str>, &str) -> bool) -> bool {
+    fn inside(node: NodeRef<'_>, named: &dyn Fn(Option<&str>, &str) -> bool) -> bool {
+        if let NodeRef::RangeVar(relation) = node {
+            let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
+            return named(schema, &relation.relname);
+        }
+        let mut found = false;
+        tree::children(node, &mut |_, child| found = found || inside(child, named)).is_err() || found
+    }
+    let Some(ViewDefinition(parsed)) = ViewDefinition::parse(definition) else {
+        return true;
+    };
+    let mut statements = parsed
+        .stmts
+        .iter()
+        .map(|raw| functions::child(raw.stmt.as_deref()));
+    statements.any(|node| node.is_none_or(|node| inside(node, named)))
+}
+
 /// Returns the columns that a generated column's expression uses; `None` if that cannot be told.
 pub(crate) fn referenced_columns(expression: &str) -> Option<Vec<String>> {
     let parsed = parse::parse(format!("SELECT {expression}").as_bytes(), BYTES_MAX).ok()?;
