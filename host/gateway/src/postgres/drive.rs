@@ -85,8 +85,9 @@ struct Turn<'a> {
     durable: Option<Durable<'a>>,
     cancelling: Option<JoinHandle<()>>,
     refreshing: Option<JoinHandle<bool>>,
-    /// The catalog was read since the statement at hand came.
-    fresh: bool,
+    /// Whether the catalog could be read since the statement at hand came; `None` if nobody
+    /// has tried.
+    fresh: Option<bool>,
     /// The catalog that the relay's shapes go by.
     epoch: u64,
     draining: bool,
@@ -169,9 +170,13 @@ impl<'a> Drive<'a> {
             }
             Event::RefreshDone(refreshed) => {
                 turn.refreshing = None;
+                turn.fresh = Some(refreshed);
                 if refreshed {
-                    turn.fresh = true;
                     self.relay.catalog_refreshed();
+                    return None;
+                }
+                if !self.relay.catalog_stale() && self.origin.catalog_age() != Age::Over {
+                    // Only one statement's names are unknown: it alone does not run.
                     return None;
                 }
                 let fatal = Fatal::new(
@@ -233,7 +238,7 @@ impl<'a> Drive<'a> {
                     }
                     match self.surroundings.judge(&self.relay, turn.fresh) {
                         Next::Judged(judged) => {
-                            turn.fresh = false;
+                            turn.fresh = None;
                             self.relay.judge(judged, now_us);
                         }
                         Next::RefreshCatalog => {
@@ -408,7 +413,7 @@ impl Turn<'_> {
             durable: None,
             cancelling: None,
             refreshing: None,
-            fresh: false,
+            fresh: None,
             epoch: 0,
             draining: false,
             last_words,

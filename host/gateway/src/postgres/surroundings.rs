@@ -53,12 +53,13 @@ impl<'a> Surroundings<'a> {
         Arc::clone(self.services)
     }
 
-    /// Judges the statement that waits. `fresh`: the catalog was read since it came.
-    pub(crate) fn judge(&self, relay: &Relay, fresh: bool) -> Next {
-        let unknown = match (fresh, relay.has_changed_catalog()) {
-            (false, _) => Unknown::Ask,
-            (true, false) => Unknown::Refuse,
-            (true, true) => Unknown::Run,
+    /// Judges the statement that waits. `fresh`: whether the catalog could be read since it
+    /// came, if anybody has tried.
+    pub(crate) fn judge(&self, relay: &Relay, fresh: Option<bool>) -> Next {
+        let unknown = match fresh {
+            None => Unknown::Ask,
+            Some(true) if relay.has_changed_catalog() => Unknown::Run,
+            Some(_) => Unknown::Refuse,
         };
         let Some((sql, last)) = relay.question() else {
             return Next::Wait;

@@ -10,7 +10,9 @@ use pg_query::protobuf::Token;
 pub fn query(statement: &str) -> Option<Range<usize>> {
     let scan = pg_query::scan(statement).ok()?;
     let mut depth = 0_u32;
-    let introduces = match scan.tokens.first().map(pg_query::protobuf::ScanToken::token)? {
+    let comments = [Token::SqlComment, Token::CComment];
+    let mut words = scan.tokens.iter().map(pg_query::protobuf::ScanToken::token);
+    let introduces = match words.find(|word| !comments.contains(word))? {
         Token::Prepare => Token::As,
         Token::Declare => Token::For,
         _ => return None,
