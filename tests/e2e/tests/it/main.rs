@@ -6,6 +6,7 @@ mod evidence;
 mod kills;
 mod leaks;
 mod lifecycle;
+mod pins;
 mod plugins;
 mod refusals;
 mod stage;
