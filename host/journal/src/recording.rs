@@ -8,8 +8,9 @@
 //!    salt of the session's bind commitments);
 //! 2. events until the end: microseconds since the event before (LEB128), one byte of kind,
 //!    length of the content (LEB128), content. Kind 0 is bytes from the client, 1 bytes to the
-//!    client, 2 stands for row bytes to the client that were not kept: their number (8 bytes,
-//!    big-endian) and their SHA-256.
+//!    client. Kind 3 stands for bytes from the client and kind 2 for bytes to the client that
+//!    were not kept: their number (8 bytes, big-endian) and their SHA-256. They may begin
+//!    within a message; what is recorded of that side afterwards begins with a whole one.
 //!
 //! A segment is stored and synced before its SHA-256 goes into the journal as
 //! `recording.segment`. What was recorded in the last seconds before a crash may be missing;
@@ -18,6 +19,7 @@
 //!
 //! Compressing and storing happen on one thread of their own; a session only copies bytes.
 
+mod bulk;
 mod format;
 mod read;
 mod store;
@@ -25,9 +27,9 @@ mod store;
 use std::sync::Arc;
 
 use model::{Fault, ResourceName, SessionId};
-use sha2::{Digest, Sha256};
 
 use crate::commit::AppendError;
+use bulk::Bulks;
 use format::Header;
 
 pub use format::{Direction, Event, FormatError};
@@ -66,7 +68,7 @@ impl RecordError {
     /// What a client is told.
     #[must_use]
     pub const fn for_client(&self) -> &'static str {
-        "the session ends, because it could not be recorded"
+        "the session cannot be recorded and ends"
     }
 }
 
@@ -93,15 +95,9 @@ pub struct Recorder {
     segment: u32,
     opened_us: u64,
     last_us: u64,
-    rows: Rows,
-}
-
-/// Row bytes of the running operation.
-#[derive(Debug)]
-struct Rows {
-    kept: u64,
-    dropped: u64,
-    digest: Sha256,
+    bulks: Bulks,
+    /// Why a segment was lost. Nothing may be added behind the hole.
+    lost: Option<RecordError>,
 }
 
 impl Recorder {
@@ -115,7 +111,8 @@ impl Recorder {
             segment: 0,
             opened_us: 0,
             last_us: 0,
-            rows: Rows::new(),
+            bulks: Bulks::new(),
+            lost: None,
         }
     }
 
@@ -126,7 +123,7 @@ impl Recorder {
     /// If recordings cannot be stored or storing does not keep up: the session must end, and
     /// these bytes must not be passed on.
     pub fn record(&mut self, t_us: u64, direction: Direction, bytes: &[u8]) -> Result<(), RecordError> {
-        self.recordings.health()?;
+        self.health()?;
         let mut rest = bytes;
         while !rest.is_empty() {
             self.close_if_due(t_us)?;
@@ -140,55 +137,47 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records bytes of result rows to the client. Beyond the configured number of bytes per
-    /// operation they are only counted and hashed, for [`Recorder::end_rows`].
+    /// Records bytes of a side that may send very many of them: result rows, copy data. Beyond
+    /// the configured number of bytes per stretch they are only counted and hashed, for
+    /// [`Recorder::end_bulk`].
     ///
     /// # Errors
     ///
     /// As [`Recorder::record`].
-    pub fn record_rows(&mut self, t_us: u64, bytes: &[u8]) -> Result<(), RecordError> {
-        let room = self.recordings.rows_bytes_max().saturating_sub(self.rows.kept);
-        let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-        let (kept, dropped) = bytes.split_at(room);
-        self.rows.kept += kept.len() as u64;
-        if !dropped.is_empty() {
-            self.rows.dropped += dropped.len() as u64;
-            self.rows.digest.update(dropped);
-        }
+    pub fn record_bulk(&mut self, t_us: u64, direction: Direction, bytes: &[u8]) -> Result<(), RecordError> {
+        let bytes_max = self.recordings.bulk_bytes_max();
+        let kept = self.bulks.of(direction).take(bytes, bytes_max);
         if kept.is_empty() {
-            return self.recordings.health();
+            return self.health();
         }
-        self.record(t_us, Direction::ToClient, kept)
+        self.record(t_us, direction, kept)
     }
 
-    /// Ends the rows of one operation: if some were dropped, a marker says how many bytes and
-    /// their SHA-256.
+    /// Ends the stretch of one side: if bytes were dropped, a marker says how many and their
+    /// SHA-256.
     ///
     /// # Errors
     ///
     /// As [`Recorder::record`].
-    pub fn end_rows(&mut self, t_us: u64) -> Result<(), RecordError> {
-        if self.rows.kept == 0 && self.rows.dropped == 0 {
-            return Ok(());
+    pub fn end_bulk(&mut self, t_us: u64, direction: Direction) -> Result<(), RecordError> {
+        match self.bulks.of(direction).end() {
+            Some((bytes, sha256)) => self.truncated(t_us, direction, bytes, sha256),
+            None => Ok(()),
         }
-        let rows = std::mem::replace(&mut self.rows, Rows::new());
-        if rows.dropped == 0 {
-            return Ok(());
-        }
-        self.truncated(t_us, rows.dropped, rows.digest.finalize().into())
     }
 
-    /// Records that `bytes` bytes to the client with this SHA-256 were not kept.
-    ///
-    /// # Errors
-    ///
-    /// As [`Recorder::record`].
-    pub fn truncated(&mut self, t_us: u64, bytes: u64, sha256: [u8; 32]) -> Result<(), RecordError> {
-        self.recordings.health()?;
+    fn truncated(
+        &mut self,
+        t_us: u64,
+        direction: Direction,
+        bytes: u64,
+        sha256: [u8; 32],
+    ) -> Result<(), RecordError> {
+        self.health()?;
         self.close_if_due(t_us)?;
         self.open(t_us);
         let step = self.step(t_us);
-        format::push_truncated(&mut self.buffer, step, bytes, &sha256);
+        format::push_truncated(&mut self.buffer, step, direction, bytes, &sha256);
         Ok(())
     }
 
@@ -208,8 +197,24 @@ impl Recorder {
     ///
     /// If one could not be.
     pub async fn finish(mut self) -> Result<(), RecordError> {
-        self.close()?;
+        self.close_all()?;
         self.recordings.drained().await
+    }
+
+    /// Whether what is recorded now will be stored, and without a hole before it.
+    fn health(&self) -> Result<(), RecordError> {
+        match &self.lost {
+            Some(error) => Err(error.clone()),
+            None => self.recordings.health(),
+        }
+    }
+
+    /// Closes what is open at the session's end: stretches, and the last segment.
+    fn close_all(&mut self) -> Result<(), RecordError> {
+        for direction in [Direction::FromClient, Direction::ToClient] {
+            self.end_bulk(self.last_us, direction)?;
+        }
+        self.close()
     }
 
     fn close_if_due(&mut self, t_us: u64) -> Result<(), RecordError> {
@@ -239,16 +244,21 @@ impl Recorder {
 
     fn close(&mut self) -> Result<(), RecordError> {
         if self.buffer.is_empty() {
-            return self.recordings.health();
+            return self.health();
         }
         let plain = std::mem::take(&mut self.buffer);
-        self.recordings.submit(Job {
-            session: self.recorded.session,
-            segment: self.segment,
-            plain,
-        })?;
+        let submitted = self.health().and_then(|()| {
+            self.recordings.submit(Job {
+                session: self.recorded.session,
+                segment: self.segment,
+                plain,
+            })
+        });
+        if let Err(error) = &submitted {
+            self.lost = Some(error.clone());
+        }
         self.segment += 1;
-        Ok(())
+        submitted
     }
 
     /// Microseconds since the event before. A clock that went back counts as standing still.
@@ -262,20 +272,11 @@ impl Recorder {
 /// A session that ends without [`Recorder::finish`] still hands over what it has.
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if !self.buffer.is_empty()
-            && let Err(error) = self.close()
+        // A loss that was met before was told of then.
+        if self.lost.is_none()
+            && let Err(error) = self.close_all()
         {
             tracing::error!(%error, session = %self.recorded.session, "the end of a recording is lost");
-        }
-    }
-}
-
-impl Rows {
-    fn new() -> Self {
-        Self {
-            kept: 0,
-            dropped: 0,
-            digest: Sha256::new(),
         }
     }
 }

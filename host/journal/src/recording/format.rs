@@ -48,10 +48,12 @@ pub enum Event<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// Row bytes went to the client that were not kept.
+    /// Bytes crossed that were not kept.
     Truncated {
         /// Unix time in microseconds.
         t_us: u64,
+        /// Which way.
+        direction: Direction,
         /// How many.
         bytes: u64,
         /// Their SHA-256.
@@ -81,11 +83,21 @@ pub(super) fn push_event(out: &mut Vec<u8>, step_us: u64, direction: Direction, 
     push(out, step_us, kind, bytes);
 }
 
-pub(super) fn push_truncated(out: &mut Vec<u8>, step_us: u64, bytes: u64, sha256: &[u8; 32]) {
+pub(super) fn push_truncated(
+    out: &mut Vec<u8>,
+    step_us: u64,
+    direction: Direction,
+    bytes: u64,
+    sha256: &[u8; 32],
+) {
+    let kind = match direction {
+        Direction::FromClient => TRUNCATED_FROM_CLIENT,
+        Direction::ToClient => TRUNCATED_TO_CLIENT,
+    };
     let mut content = [0; 40];
     content[..8].copy_from_slice(&bytes.to_be_bytes());
     content[8..].copy_from_slice(sha256);
-    push(out, step_us, TRUNCATED, &content);
+    push(out, step_us, kind, &content);
 }
 
 /// Splits a segment into its header and events.
@@ -121,23 +133,27 @@ impl<'a> Events<'a> {
         let (content, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         self.t_us = self.t_us.checked_add(step)?;
-        let direction = match *kind {
-            FROM_CLIENT => Direction::FromClient,
-            TO_CLIENT => Direction::ToClient,
-            TRUNCATED => {
-                let (bytes, sha256) = content.split_first_chunk::<8>()?;
-                return Some(Event::Truncated {
-                    t_us: self.t_us,
-                    bytes: u64::from_be_bytes(*bytes),
-                    sha256: sha256.try_into().ok()?,
-                });
-            }
+        let t_us = self.t_us;
+        let (direction, truncated) = match *kind {
+            FROM_CLIENT => (Direction::FromClient, false),
+            TO_CLIENT => (Direction::ToClient, false),
+            TRUNCATED_FROM_CLIENT => (Direction::FromClient, true),
+            TRUNCATED_TO_CLIENT => (Direction::ToClient, true),
             _ => return None,
         };
-        Some(Event::Bytes {
-            t_us: self.t_us,
+        if !truncated {
+            return Some(Event::Bytes {
+                t_us,
+                direction,
+                bytes: content,
+            });
+        }
+        let (bytes, sha256) = content.split_first_chunk::<8>()?;
+        Some(Event::Truncated {
+            t_us,
             direction,
-            bytes: content,
+            bytes: u64::from_be_bytes(*bytes),
+            sha256: sha256.try_into().ok()?,
         })
     }
 
@@ -191,4 +207,5 @@ fn push_number(out: &mut Vec<u8>, mut value: u64) {
 
 const FROM_CLIENT: u8 = 0;
 const TO_CLIENT: u8 = 1;
-const TRUNCATED: u8 = 2;
+const TRUNCATED_TO_CLIENT: u8 = 2;
+const TRUNCATED_FROM_CLIENT: u8 = 3;

@@ -24,15 +24,16 @@ use crate::journal::Journal;
 pub struct RecordingsOptions {
     /// Bytes of segments that may wait to be stored, over all sessions.
     pub backlog_bytes_max: usize,
-    /// Bytes of result rows that are kept per operation.
-    pub rows_bytes_max: u64,
+    /// Bytes that are kept of each stretch of bulk: an operation's rows, a stretch of copy data,
+    /// what a client sends at once.
+    pub bulk_bytes_max: u64,
 }
 
 impl Default for RecordingsOptions {
     fn default() -> Self {
         Self {
             backlog_bytes_max: BACKLOG_BYTES_MAX,
-            rows_bytes_max: ROWS_BYTES_MAX,
+            bulk_bytes_max: BULK_BYTES_MAX,
         }
     }
 }
@@ -169,8 +170,8 @@ impl Recordings {
         self.shared.queue.lock().failed.clone().map_or(Ok(()), Err)
     }
 
-    pub(super) fn rows_bytes_max(&self) -> u64 {
-        self.shared.options.rows_bytes_max
+    pub(super) fn bulk_bytes_max(&self) -> u64 {
+        self.shared.options.bulk_bytes_max
     }
 
     pub(super) fn submit(&self, job: Job) -> Result<(), RecordError> {
@@ -310,8 +311,9 @@ pub(super) fn open_store(folder: &Path) -> Result<Arc<dyn ObjectStore>, String> 
 /// Segments of two hundred and fifty busy sessions.
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Enough to see what a result was like; an export of a million rows costs no more.
-const ROWS_BYTES_MAX: u64 = 1024 * 1024;
+/// Enough to see what was sent and what a result was like; an import or export of a million rows
+/// costs no more.
+const BULK_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Measured on result rows: higher levels cost several times as much for a tenth less.
 const LEVEL: i32 = 3;

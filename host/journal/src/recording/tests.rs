@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 use crate::journal::Journal;
 use crate::{Options, VerifyError, VerifyOptions, verify};
@@ -126,37 +128,131 @@ fn a_session_replays_as_it_was() {
     assert!(matches!(unknown, Err(ReplayError::Unknown { .. })));
 }
 
+/// The events of the only segment of session 1, with the bytes of each.
+fn events(place: &Place) -> Vec<(u64, Direction, Result<Vec<u8>, (u64, [u8; 32])>)> {
+    let mut reader = place.reader(session(1)).expect("is there");
+    let segment = wait(reader.next_segment()).expect("reads").expect("one");
+    assert!(wait(reader.next_segment()).expect("reads").is_none());
+    let event = |event| match event {
+        Event::Bytes {
+            t_us,
+            direction,
+            bytes,
+        } => (t_us, direction, Ok(bytes.to_vec())),
+        Event::Truncated {
+            t_us,
+            direction,
+            bytes,
+            sha256,
+        } => (t_us, direction, Err((bytes, sha256))),
+    };
+    segment
+        .events()
+        .map(|read| event(read.expect("reads")))
+        .collect()
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 #[test]
-fn rows_beyond_the_limit_leave_a_marker() {
+fn bulk_beyond_the_limit_leaves_a_marker() {
+    for direction in [Direction::FromClient, Direction::ToClient] {
+        let place = Place::new();
+        let recordings = place.recordings(RecordingsOptions {
+            bulk_bytes_max: 100,
+            ..RecordingsOptions::default()
+        });
+        let mut recorder = Recorder::new(&recordings, recorded(1));
+        let row = |n: u8| vec![n; 40];
+        for n in 0..5 {
+            recorder.record_bulk(10, direction, &row(n)).expect("records");
+        }
+        recorder.end_bulk(11, direction).expect("records");
+        recorder.record_bulk(12, direction, &row(9)).expect("records");
+        recorder.end_bulk(13, direction).expect("records");
+        wait(recorder.finish()).expect("stored");
+        place.settle();
+        let all: Vec<u8> = (0..5).flat_map(row).collect();
+        let expected = [
+            (10, direction, Ok(row(0))),
+            (10, direction, Ok(row(1))),
+            (10, direction, Ok(row(2)[..20].to_vec())),
+            (11, direction, Err((100, digest(&all[100..])))),
+            (12, direction, Ok(row(9))),
+        ];
+        assert_eq!(events(&place), expected);
+    }
+}
+
+#[test]
+fn the_two_sides_have_limits_of_their_own() {
     let place = Place::new();
     let recordings = place.recordings(RecordingsOptions {
-        rows_bytes_max: 100,
+        bulk_bytes_max: 10,
         ..RecordingsOptions::default()
     });
     let mut recorder = Recorder::new(&recordings, recorded(1));
-    let row = |n: u8| vec![n; 40];
-    for n in 0..5 {
-        recorder.record_rows(10, &row(n)).expect("records");
+    let sides = [(Direction::FromClient, [1; 15]), (Direction::ToClient, [2; 15])];
+    for (direction, bytes) in sides {
+        recorder.record_bulk(10, direction, &bytes).expect("records");
     }
-    recorder.end_rows(11).expect("records");
-    recorder.record_rows(12, &row(9)).expect("records");
-    recorder.end_rows(13).expect("records");
-    drop(recorder);
+    // Neither is ended: the end of the session does that.
+    wait(recorder.finish()).expect("stored");
+    place.settle();
+    let expected = [
+        (10, Direction::FromClient, Ok(vec![1; 10])),
+        (10, Direction::ToClient, Ok(vec![2; 10])),
+        (10, Direction::FromClient, Err((5, digest(&[1; 5])))),
+        (10, Direction::ToClient, Err((5, digest(&[2; 5])))),
+    ];
+    assert_eq!(events(&place), expected);
+}
+
+#[test]
+fn a_flood_of_bulk_takes_no_room_in_the_backlog() {
+    let place = Place::new();
+    let recordings = place.recordings(RecordingsOptions {
+        backlog_bytes_max: 100_000,
+        bulk_bytes_max: 50_000,
+    });
+    let mut recorder = Recorder::new(&recordings, recorded(1));
+    let piece = vec![7; 10_000];
+    for t_us in 0..1_000 {
+        recorder
+            .record_bulk(t_us, Direction::FromClient, &piece)
+            .expect("records");
+        assert!(recorder.buffer.len() < 60_000);
+    }
+    wait(recorder.finish()).expect("stored");
+    place.settle();
+    assert!(
+        matches!(events(&place).last(), Some((_, _, Err((9_950_000, _))))),
+        "the marker is the last event"
+    );
+}
+
+#[test]
+fn nothing_is_recorded_behind_a_lost_segment() {
+    let place = Place::new();
+    let recordings = place.recordings(RecordingsOptions {
+        backlog_bytes_max: 1000,
+        ..RecordingsOptions::default()
+    });
+    let mut recorder = Recorder::new(&recordings, recorded(1));
+    recorder
+        .record(1, Direction::FromClient, &[0; 2000])
+        .expect("gathers");
+    let lost = Err(RecordError::Backlog { limit: 1000 });
+    assert_eq!(recorder.tick(u64::MAX), lost);
+    assert_eq!(recorder.record(2, Direction::FromClient, b"x"), lost);
+    assert_eq!(recorder.record_bulk(2, Direction::ToClient, b"x"), lost);
+    assert_eq!(wait(recorder.finish()), lost);
     drop(recordings);
     place.settle();
-    let mut reader = place.reader(session(1)).expect("is there");
-    let segment = wait(reader.next_segment()).expect("reads").expect("one");
-    let events: Vec<_> = segment.events().map(|event| event.expect("reads")).collect();
-    let all: Vec<u8> = (0..5).flat_map(row).collect();
-    let sha256: [u8; 32] = Sha256::digest(&all[100..]).into();
-    let marker = Event::Truncated {
-        t_us: 11,
-        bytes: 100,
-        sha256,
-    };
-    assert_eq!(events.len(), 5);
-    assert_eq!(events[3], marker);
-    assert!(matches!(events[4], Event::Bytes { t_us: 12, bytes, .. } if bytes == row(9)));
+    let reader = place.reader(session(1));
+    assert!(matches!(reader, Err(ReplayError::Unknown { .. })));
 }
 
 #[test]
@@ -267,7 +363,7 @@ fn a_damaged_segment_is_an_error_and_no_panic() {
     .encode(&mut plain);
     let header = plain.len();
     format::push_event(&mut plain, 300, Direction::ToClient, &[7; 200]);
-    format::push_truncated(&mut plain, u64::MAX, 9, &[1; 32]);
+    format::push_truncated(&mut plain, u64::MAX, Direction::FromClient, 9, &[1; 32]);
     for cut in 0..plain.len() {
         match format::parse(&plain[..cut]) {
             Ok((_, events)) => assert!(cut >= header && events.clone().count() <= 2),

@@ -107,6 +107,8 @@ pub(crate) struct Relation {
     pub(crate) has_rules: bool,
     /// Whether it is a view through which settings can be written.
     pub(crate) sets: bool,
+    /// Whether it is a view over a relation of the closure, though it may show nothing tagged.
+    over_tagged: bool,
     kind: u8,
     view: Option<String>,
 }
@@ -124,7 +126,15 @@ pub(crate) enum Unreadable {
 impl Relation {
     /// Whether statements on it need the lineage walk.
     pub(crate) fn guarded(&self) -> bool {
-        self.unreadable.is_some() || self.has_rules || self.columns.iter().any(ColumnInfo::guarded)
+        self.unreadable.is_some()
+            || self.has_rules
+            || self.over_tagged
+            || self.columns.iter().any(ColumnInfo::guarded)
+    }
+
+    /// Whether a statement on it works on rows with tagged values, so that errors may show them.
+    pub(crate) fn touches(&self) -> bool {
+        self.over_tagged || self.tagged()
     }
 
     /// Whether no statement that may run while columns are tagged changes its columns.

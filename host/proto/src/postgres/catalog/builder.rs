@@ -158,6 +158,7 @@ impl CatalogBuilder {
             unreadable: sensitive::relation(schema, name).then_some(Unreadable::Sensitive),
             has_rules: row.text(4)? == "t",
             sets: false,
+            over_tagged: false,
             kind: row.text(3)?.as_bytes().first().copied().unwrap_or_default(),
             view: None,
         };

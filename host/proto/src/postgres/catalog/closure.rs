@@ -6,7 +6,7 @@
 
 use model::Tag;
 
-use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, SETTINGS_VIEW, Unreadable};
+use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, Relation, SETTINGS_VIEW, Unreadable, sensitive};
 
 /// Runs until nothing changes. Tags only grow, so it ends.
 pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {
@@ -26,7 +26,25 @@ pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {
             changed |= view.follow(catalog);
         }
         if !changed {
-            return;
+            break;
+        }
+    }
+    while views
+        .iter()
+        .fold(false, |changed, view| view.lies_over(catalog) | changed)
+    {}
+    hide_bounds(catalog);
+}
+
+/// The bounds of partitions are values of the column they are made by.
+fn hide_bounds(catalog: &mut Catalog) {
+    let partitioned = |relation: &Relation| relation.kind == b'p' && relation.tagged();
+    if !catalog.relations.iter().any(partitioned) {
+        return;
+    }
+    for relation in &mut catalog.relations {
+        for column in &mut relation.columns {
+            column.forbidden |= sensitive::bound(&column.schema, &column.table, &column.column);
         }
     }
 }
@@ -165,6 +183,29 @@ impl View {
         columns
             .zip(tags)
             .fold(false, |changed, (column, tags)| add(column, &tags) | changed)
+    }
+
+    /// Marks the view if it reads a relation of the closure, itself or through another view;
+    /// whether that is new.
+    fn lies_over(&self, catalog: &mut Catalog) -> bool {
+        if catalog.relations[self.index].over_tagged || !self.reads(catalog, &Relation::touches) {
+            return false;
+        }
+        catalog.relations[self.index].over_tagged = true;
+        true
+    }
+
+    /// Whether the view reads a relation of this sort; true if that cannot be told.
+    #[cfg(feature = "sql")]
+    fn reads(&self, catalog: &Catalog, sort: &dyn Fn(&Relation) -> bool) -> bool {
+        self.definition.as_ref().is_none_or(|definition| {
+            definition.names(&|schema, name| catalog.named(schema, name).any(sort))
+        })
+    }
+
+    #[cfg(not(feature = "sql"))]
+    fn reads(&self, _catalog: &Catalog, _sort: &dyn Fn(&Relation) -> bool) -> bool {
+        true
     }
 
     /// Returns the tags of each output column; `None` if the view cannot be followed.

@@ -47,3 +47,8 @@ pub(super) fn relation(schema: &str, name: &str) -> bool {
 pub(super) fn column(schema: &str, table: &str, column: &str) -> bool {
     schema == "pg_catalog" && COLUMNS.contains(&(table, column))
 }
+
+/// Whether a column shows the bounds of partitions.
+pub(super) fn bound(schema: &str, table: &str, column: &str) -> bool {
+    (schema, table, column) == ("pg_catalog", "pg_class", "relpartbound")
+}

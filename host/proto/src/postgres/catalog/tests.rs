@@ -47,6 +47,7 @@ pub(crate) const TABLES: &[Fixture<'_>] = &[
     (16_416, "public", "dec2", "r", &["ssn"]),
     (16_417, "public", "dec3", "r", &["ssn", "b"]),
     (16_418, "other", "staff", "r", &["id", "count"]),
+    (16_422, "public", "over_count", "v", &["count"]),
     (16_419, "public", "ps", "v", &["name", "setting"]),
     (16_420, "public", "ps_of_ps", "v", &["name", "setting"]),
     (16_421, "public", "ps_copy", "m", &["name", "setting"]),
@@ -55,7 +56,7 @@ pub(crate) const TABLES: &[Fixture<'_>] = &[
         "pg_catalog",
         "pg_class",
         "r",
-        &["oid", "relname", "relnamespace", "relkind"],
+        &["oid", "relname", "relnamespace", "relkind", "relpartbound"],
     ),
     (
         1249,
@@ -109,6 +110,7 @@ const VIEWS: &[(u32, &str)] = &[
     (16_410, " SELECT pg_stat_activity.query FROM pg_stat_activity;"),
     (16_411, " SELECT public.lookup(o.id) AS id FROM public.orders o;"),
     (16_412, " SELECT count(*) AS count FROM public.customers;"),
+    (16_422, " SELECT c.count FROM public.count_view c;"),
     (16_420, " SELECT ps.name, ps.setting FROM public.ps;"),
     (16_419, " SELECT pg_settings.name, pg_settings.setting FROM pg_settings;"),
     (

@@ -134,7 +134,7 @@ impl<'c> Lineage<'c> {
             }
             NodeRef::RangeVar(relation) => {
                 let schema = Some(relation.schemaname.as_str()).filter(|s| !s.is_empty());
-                self.touched |= self.catalog.named(schema, &relation.relname).any(|r| r.tagged());
+                self.touched |= self.catalog.named(schema, &relation.relname).any(|r| r.touches());
                 Ok(())
             }
             _ => self.each_child(node, |lineage, child| lineage.anything(child)),

@@ -4,7 +4,7 @@
 //! way. Definitions are let through as long as they do not name a tagged relation.
 
 use model::{Fault, Refusal, Rule};
-use pg_query::protobuf::{DropStmt, ObjectType, RangeVar};
+use pg_query::protobuf::{DropBehavior, DropStmt, ObjectType, RangeVar};
 use pg_query::{Node, NodeRef};
 
 use super::facts::display;
@@ -54,6 +54,18 @@ pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
                 .and_then(|into| shadows(into.rel.as_ref(), catalog))
         }
         NodeRef::ViewStmt(create) => shadows(create.view.as_ref(), catalog),
+        // It would go through to the columns of tables made of the type.
+        NodeRef::AlterTableStmt(alter)
+            if alter.objtype() == ObjectType::ObjectType && alter.cmds.iter().any(cascades) =>
+        {
+            Some(refuse("alter type with cascade is not possible"))
+        }
+        NodeRef::RenameStmt(rename)
+            if rename.rename_type() == ObjectType::ObjectAttribute
+                && rename.behavior() == DropBehavior::DropCascade =>
+        {
+            Some(refuse("alter type with cascade is not possible"))
+        }
         NodeRef::CreateStmt(_)
         | NodeRef::CreateSeqStmt(_)
         | NodeRef::AlterSeqStmt(_)
@@ -73,7 +85,6 @@ pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
         | NodeRef::CreateEnumStmt(_)
         | NodeRef::AlterEnumStmt(_)
         | NodeRef::CreateDomainStmt(_)
-        | NodeRef::AlterDomainStmt(_)
         | NodeRef::CompositeTypeStmt(_) => {
             let new = match node {
                 NodeRef::CreateStmt(create) => create.relation.as_ref(),
@@ -84,6 +95,13 @@ pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
             shadows(new, catalog).or_else(|| definition(node, catalog))
         }
         _ => Some(refuse(&format!("{} is not possible", kind::verb(node)))),
+    }
+}
+
+fn cascades(command: &Node) -> bool {
+    match functions::child(Some(command)) {
+        Some(NodeRef::AlterTableCmd(command)) => command.behavior() == DropBehavior::DropCascade,
+        _ => false,
     }
 }
 

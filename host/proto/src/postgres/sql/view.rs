@@ -32,27 +32,29 @@ impl ViewDefinition {
         }
         lineage::view(select, catalog)
     }
+
+    /// Whether the definition names a relation for which `named` holds.
+    pub(crate) fn names(&self, named: &Named<'_>) -> bool {
+        let mut statements = self.0.stmts.iter().map(|raw| functions::child(raw.stmt.as_deref()));
+        statements.any(|node| node.is_none_or(|node| names(node, named)))
+    }
 }
 
-/// Whether the definition names a relation for which `named` holds, by schema (if there is one)
-/// and name; true if that cannot be told.
-pub(crate) fn names_relation(definition: &str, named: &dyn Fn(Option<&str>, &str) -> bool) -> bool {
-    fn inside(node: NodeRef<'_>, named: &dyn Fn(Option<&str>, &str) -> bool) -> bool {
-        if let NodeRef::RangeVar(relation) = node {
-            let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
-            return named(schema, &relation.relname);
-        }
-        let mut found = false;
-        tree::children(node, &mut |_, child| found = found || inside(child, named)).is_err() || found
+/// Whether the definition names a relation for which `named` holds; true if that cannot be told.
+pub(crate) fn names_relation(definition: &str, named: &Named<'_>) -> bool {
+    ViewDefinition::parse(definition).is_none_or(|definition| definition.names(named))
+}
+
+/// Tells something of a relation by its schema, if there is one, and name.
+pub(crate) type Named<'a> = dyn Fn(Option<&str>, &str) -> bool + 'a;
+
+fn names(node: NodeRef<'_>, named: &Named<'_>) -> bool {
+    if let NodeRef::RangeVar(relation) = node {
+        let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
+        return named(schema, &relation.relname);
     }
-    let Some(ViewDefinition(parsed)) = ViewDefinition::parse(definition) else {
-        return true;
-    };
-    let mut statements = parsed
-        .stmts
-        .iter()
-        .map(|raw| functions::child(raw.stmt.as_deref()));
-    statements.any(|node| node.is_none_or(|node| inside(node, named)))
+    let mut found = false;
+    tree::children(node, &mut |_, child| found = found || names(child, named)).is_err() || found
 }
 
 /// Returns the columns that a generated column's expression uses; `None` if that cannot be told.

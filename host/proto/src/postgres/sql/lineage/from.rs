@@ -99,7 +99,7 @@ impl<'c> Lineage<'c> {
         let catalog = self.catalog;
         let mut merged: Option<Output<'c>> = None;
         for found in catalog.named(schema, &relation.relname) {
-            self.touched |= found.tagged();
+            self.touched |= found.touches();
             self.spend(1 + found.columns.len())?;
             if let Some(why) = found.unreadable {
                 return Err(unreadable(&relation.relname, why));
