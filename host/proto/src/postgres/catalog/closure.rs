@@ -198,9 +198,9 @@ impl View {
     /// Whether the view reads a relation of this sort; true if that cannot be told.
     #[cfg(feature = "sql")]
     fn reads(&self, catalog: &Catalog, sort: &dyn Fn(&Relation) -> bool) -> bool {
-        self.definition.as_ref().is_none_or(|definition| {
-            definition.names(&|schema, name| catalog.named(schema, name).any(sort))
-        })
+        self.definition
+            .as_ref()
+            .is_none_or(|definition| definition.names(&|schema, name| catalog.named(schema, name).any(sort)))
     }
 
     #[cfg(not(feature = "sql"))]

@@ -56,7 +56,16 @@ pub(crate) const TABLES: &[Fixture<'_>] = &[
         "pg_catalog",
         "pg_class",
         "r",
-        &["oid", "relname", "relnamespace", "relkind", "relpartbound"],
+        &[
+            "oid",
+            "relname",
+            "relnamespace",
+            "relkind",
+            "relowner",
+            "reltuples",
+            "relispartition",
+            "relpartbound",
+        ],
     ),
     (
         1249,
@@ -112,7 +121,10 @@ const VIEWS: &[(u32, &str)] = &[
     (16_412, " SELECT count(*) AS count FROM public.customers;"),
     (16_422, " SELECT c.count FROM public.count_view c;"),
     (16_420, " SELECT ps.name, ps.setting FROM public.ps;"),
-    (16_419, " SELECT pg_settings.name, pg_settings.setting FROM pg_settings;"),
+    (
+        16_419,
+        " SELECT pg_settings.name, pg_settings.setting FROM pg_settings;",
+    ),
     (
         16_421,
         " SELECT pg_settings.name, pg_settings.setting FROM pg_settings;",

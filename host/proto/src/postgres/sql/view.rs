@@ -35,7 +35,11 @@ impl ViewDefinition {
 
     /// Whether the definition names a relation for which `named` holds.
     pub(crate) fn names(&self, named: &Named<'_>) -> bool {
-        let mut statements = self.0.stmts.iter().map(|raw| functions::child(raw.stmt.as_deref()));
+        let mut statements = self
+            .0
+            .stmts
+            .iter()
+            .map(|raw| functions::child(raw.stmt.as_deref()));
         statements.any(|node| node.is_none_or(|node| names(node, named)))
     }
 }

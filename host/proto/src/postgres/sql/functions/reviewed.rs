@@ -586,7 +586,6 @@ pub(super) const REVIEWED: &[&[&str]] = &[
         "pg_get_indexdef",
         "pg_get_keywords",
         "pg_get_object_address",
-        "pg_get_partition_constraintdef",
         "pg_get_partkeydef",
         "pg_get_publication_tables",
         "pg_get_replica_identity_index",

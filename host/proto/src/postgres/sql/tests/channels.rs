@@ -504,7 +504,12 @@ const REFUSED: &[(&str, &str)] = &[
     // The bounds of partitions are values.
     (
         "select pg_get_expr(relpartbound,oid) from pg_class where relname='plist_a'",
-        "relpartbound cannot be read",
+        "relpartbound",
+    ),
+    ("SELECT relpartbound FROM pg_class", "relpartbound cannot be read"),
+    (
+        "SELECT pg_get_partition_constraintdef('events_2026'::regclass)",
+        "function pg_get_partition_constraintdef",
     ),
     // Roles and other servers.
     ("ALTER ROLE app PASSWORD 'x'", "alter role"),
