@@ -244,7 +244,7 @@ impl Recorder {
 
     fn close(&mut self) -> Result<(), RecordError> {
         if self.buffer.is_empty() {
-            return self.health();
+            return self.lost.clone().map_or(Ok(()), Err);
         }
         let plain = std::mem::take(&mut self.buffer);
         let submitted = self.health().and_then(|()| {
