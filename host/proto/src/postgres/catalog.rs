@@ -107,6 +107,9 @@ pub(crate) struct Relation {
     pub(crate) has_rules: bool,
     /// Whether it is a view through which settings can be written.
     pub(crate) sets: bool,
+    /// A function that writing to it runs and nobody has reviewed, if there is one: of a trigger,
+    /// a default or a constraint, its own or of a relation that the write goes through to.
+    pub(crate) runs: Option<String>,
     /// Whether it is a view over a relation of the closure, though it may show nothing tagged.
     over_tagged: bool,
     kind: u8,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::queries::{CASTS, COLUMNS, INHERITANCE, OPERATORS, QUERIES, RELATIONS, ROUTINES, SERVER, VIEWS};
+use super::queries::{
+    CASTS, CODE, COLUMNS, INHERITANCE, OPERATORS, QUERIES, RELATIONS, ROUTINES, SERVER, VIEWS,
+};
 use super::{
     Catalog, CatalogError, ColumnInfo, Operator, Owner, Relation, Routine, TaggedColumn, Unreadable, closure,
     sensitive,
@@ -18,6 +20,8 @@ pub struct CatalogBuilder {
     views: HashMap<u32, String>,
     /// Child and parent.
     inheritance: Vec<(u32, u32)>,
+    /// Relations and functions that a write to them runs.
+    code: Vec<(u32, Owner)>,
 }
 
 #[derive(Debug)]
@@ -109,6 +113,7 @@ impl CatalogBuilder {
                     .or_default()
                     .push(owner);
             }
+            CODE => self.code.push((row.number(0)?, row.owner(1, 2)?)),
             _ => return Err(CatalogError::UnknownQuery(query)),
         }
         Ok(())
@@ -144,6 +149,7 @@ impl CatalogBuilder {
         }
         self.tag()?;
         closure::mark_settings(&mut self.catalog);
+        closure::mark_code(&mut self.catalog, &self.code, &self.inheritance);
         closure::spread(&mut self.catalog, &self.inheritance);
         Ok(self.catalog)
     }
@@ -158,6 +164,7 @@ impl CatalogBuilder {
             unreadable: sensitive::relation(schema, name).then_some(Unreadable::Sensitive),
             has_rules: row.text(4)? == "t",
             sets: false,
+            runs: None,
             over_tagged: false,
             kind: row.text(3)?.as_bytes().first().copied().unwrap_or_default(),
             view: None,

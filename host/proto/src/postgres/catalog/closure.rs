@@ -6,7 +6,7 @@
 
 use model::Tag;
 
-use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, Relation, SETTINGS_VIEW, Unreadable, sensitive};
+use super::{Catalog, ColumnInfo, FIRST_OID_OF_USERS, Owner, Relation, SETTINGS_VIEW, Unreadable, sensitive};
 
 /// Runs until nothing changes. Tags only grow, so it ends.
 pub(super) fn spread(catalog: &mut Catalog, inheritance: &[(u32, u32)]) {
@@ -52,12 +52,60 @@ fn hide_bounds(catalog: &mut Catalog) {
 /// Marks the views that show the server's settings, themselves or through other views: writing to
 /// them changes settings. Needed with tags and without.
 pub(super) fn mark_settings(catalog: &mut Catalog) {
-    let mut found = vec![(None, SETTINGS_VIEW.to_owned())];
+    let settings = vec![(None, SETTINGS_VIEW.to_owned())];
+    over_views(catalog, settings, |view| !std::mem::replace(&mut view.sets, true));
+}
+
+/// Marks the relations where a write runs code that nobody has reviewed: their own, that of
+/// partitions and children, and that of what lies under a view.
+pub(super) fn mark_code(catalog: &mut Catalog, code: &[(u32, Owner)], inheritance: &[(u32, u32)]) {
+    for (relation, owner) in code {
+        if let Some(index) = catalog.by_oid.get(relation).copied()
+            && !catalog.reviewed(owner)
+        {
+            catalog.relations[index].runs = Some(owner.function.clone());
+        }
+    }
+    loop {
+        let mut changed = false;
+        for (child, parent) in inheritance {
+            let (Some(child), Some(parent)) = (catalog.by_oid.get(child), catalog.by_oid.get(parent)) else {
+                continue;
+            };
+            let (child, parent) = (*child, *parent);
+            if catalog.relations[parent].runs.is_none() && catalog.relations[child].runs.is_some() {
+                catalog.relations[parent].runs = catalog.relations[child].runs.clone();
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let written = catalog.relations.iter().filter_map(|relation| {
+        let function = relation.runs.clone()?;
+        Some((relation.schema.to_string(), relation.name.to_string(), function))
+    });
+    let written: Vec<_> = written.collect();
+    for (schema, name, function) in written {
+        over_views(catalog, vec![(Some(schema), name)], |view| {
+            let new = view.runs.is_none();
+            view.runs.get_or_insert_with(|| function.clone());
+            new
+        });
+    }
+}
+
+/// Marks views over these relations, and views over those. `mark` tells whether it is new.
+fn over_views(
+    catalog: &mut Catalog,
+    mut found: Vec<(Option<String>, String)>,
+    mut mark: impl FnMut(&mut Relation) -> bool,
+) {
     while let Some((schema, name)) = found.pop() {
         for relation in &mut catalog.relations {
             let names = |definition: &str| names(definition, schema.as_deref(), &name);
-            if !relation.sets && relation.kind == b'v' && relation.view.as_deref().is_some_and(names) {
-                relation.sets = true;
+            if relation.kind == b'v' && relation.view.as_deref().is_some_and(names) && mark(relation) {
                 found.push((Some(relation.schema.to_string()), relation.name.to_string()));
             }
         }

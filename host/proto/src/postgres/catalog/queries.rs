@@ -25,6 +25,7 @@ pub(super) const VIEWS: usize = 4;
 pub(super) const ROUTINES: usize = 5;
 pub(super) const OPERATORS: usize = 6;
 pub(super) const CASTS: usize = 7;
+pub(super) const CODE: usize = 8;
 
 /// The queries, in the order [`super::CatalogBuilder::row`] counts them. Run all of them in one
 /// REPEATABLE READ transaction, so that they see one moment.
@@ -98,6 +99,23 @@ pub const QUERIES: &[CatalogQuery] = &[
               FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
               JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
               JOIN pg_catalog.pg_type t ON t.oid = k.casttarget WHERE k.oid >= 16384",
+        columns: 4,
+    },
+    // Functions that a write to a relation runs: of triggers, defaults and constraints.
+    CatalogQuery {
+        name: "code",
+        sql: "SELECT c.relation, n.nspname, p.proname, \
+              EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.deptype = 'e' AND e.objid = p.oid \
+              AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass) \
+              FROM (SELECT t.tgrelid, t.tgfoid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal \
+              UNION SELECT d.adrelid, u.refobjid FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend u \
+              ON u.objid = d.oid AND u.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
+              AND u.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+              UNION SELECT k.conrelid, u.refobjid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend u \
+              ON u.objid = k.oid AND u.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
+              AND u.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass) c (relation, function) \
+              JOIN pg_catalog.pg_proc p ON p.oid = c.function \
+              JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384",
         columns: 4,
     },
 ];

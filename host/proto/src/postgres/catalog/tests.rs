@@ -47,6 +47,12 @@ pub(crate) const TABLES: &[Fixture<'_>] = &[
     (16_416, "public", "dec2", "r", &["ssn"]),
     (16_417, "public", "dec3", "r", &["ssn", "b"]),
     (16_418, "other", "staff", "r", &["id", "count"]),
+    (16_423, "public", "trg", "r", &["id", "note"]),
+    (16_424, "public", "deflt", "r", &["id", "note"]),
+    (16_425, "public", "deflt_view", "v", &["id"]),
+    (16_426, "public", "stamped", "r", &["id"]),
+    (16_427, "public", "sealed", "p", &["id"]),
+    (16_428, "public", "sealed_1", "r", &["id"]),
     (16_422, "public", "over_count", "v", &["count"]),
     (16_419, "public", "ps", "v", &["name", "setting"]),
     (16_420, "public", "ps_of_ps", "v", &["name", "setting"]),
@@ -119,6 +125,7 @@ const VIEWS: &[(u32, &str)] = &[
     (16_410, " SELECT pg_stat_activity.query FROM pg_stat_activity;"),
     (16_411, " SELECT public.lookup(o.id) AS id FROM public.orders o;"),
     (16_412, " SELECT count(*) AS count FROM public.customers;"),
+    (16_425, " SELECT deflt.id FROM public.deflt;"),
     (16_422, " SELECT c.count FROM public.count_view c;"),
     (16_420, " SELECT ps.name, ps.setting FROM public.ps;"),
     (
@@ -177,6 +184,7 @@ fn filled(tagged: Vec<TaggedColumn>) -> CatalogBuilder {
         ],
     );
     row(3, &[Some("16407"), Some("16406")]);
+    row(3, &[Some("16428"), Some("16427")]);
     for (oid, definition) in VIEWS {
         row(4, &[Some(&oid.to_string()), Some(definition)]);
     }
@@ -213,6 +221,11 @@ fn filled(tagged: Vec<TaggedColumn>) -> CatalogBuilder {
     row(6, &[Some("==="), Some("public"), Some("lookup"), Some("f")]);
     row(6, &[Some("%%"), Some("public"), Some("similarity"), Some("t")]);
     row(7, &[Some("fancy"), Some("public"), Some("lookup"), Some("f")]);
+    row(8, &[Some("16423"), Some("public"), Some("trgfn"), Some("f")]);
+    row(8, &[Some("16424"), Some("public"), Some("dfn"), Some("f")]);
+    row(8, &[Some("16426"), Some("public"), Some("approved"), Some("f")]);
+    row(8, &[Some("16426"), Some("public"), Some("stamp"), Some("t")]);
+    row(8, &[Some("16428"), Some("public"), Some("seal"), Some("f")]);
     builder
 }
 

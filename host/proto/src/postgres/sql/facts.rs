@@ -251,8 +251,13 @@ impl<'n> Walker<'n> {
         let mut known = false;
         for found in self.catalog.named(schema.as_deref(), name) {
             known = true;
-            // What a rule does is not known.
-            self.walk.sets |= access == Access::Write && found.has_rules;
+            if access == Access::Write {
+                // What a rule or somebody's own code does is not known.
+                self.walk.sets |= found.has_rules || found.runs.is_some();
+                if self.catalog.has_tags() && self.walk.refusal.is_none() {
+                    self.walk.refusal = opaque::check_write(found);
+                }
+            }
             self.walk.guarded |= found.guarded();
             tags.extend(found.tags());
         }

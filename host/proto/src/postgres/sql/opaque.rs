@@ -7,7 +7,7 @@ use pg_query::{Node, NodeRef};
 
 use super::facts::display;
 use super::{attribute, functions};
-use crate::postgres::catalog::{Catalog, Routine};
+use crate::postgres::catalog::{Catalog, Relation, Routine};
 
 /// Checks one node by itself; its children are checked when they are visited.
 pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
@@ -31,6 +31,15 @@ pub(super) fn check(node: NodeRef<'_>, catalog: &Catalog) -> Option<Refusal> {
         },
         _ => None,
     }
+}
+
+/// Checks a relation that is written to: triggers, defaults and constraints run code.
+pub(super) fn check_write(relation: &Relation) -> Option<Refusal> {
+    let function = relation.runs.as_ref()?;
+    Some(opaque(format!(
+        "writing to {} runs function {function}, which",
+        relation.name
+    )))
 }
 
 /// Whether a node calls a function that only extensions or trusted code have.

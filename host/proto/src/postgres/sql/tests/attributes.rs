@@ -71,6 +71,8 @@ fn code_that_nobody_reviewed_may_change_settings() {
         "select o.wipe from orders o",
         "select never_heard_of(1)",
         "select 1 === 2",
+        "insert into trg values (1)",
+        "insert into ruled values (1)",
         "select 'x'::fancy",
     ] {
         assert!(sets(sql), "{sql}");

@@ -125,6 +125,8 @@ const PASS: &[(&str, &[&str])] = &[
         &["public.customers.ssn"],
     ),
     ("SELECT salary FROM staff", &["hr.staff.salary"]),
+    ("SELECT note FROM trg", &[]),
+    ("INSERT INTO stamped (id) VALUES (1)", &[]),
     (
         "MERGE INTO customers c USING orders o ON c.id = o.id WHEN MATCHED THEN UPDATE SET name = o.note",
         &[],
@@ -511,6 +513,16 @@ const REFUSED: &[(&str, &str)] = &[
         "SELECT pg_get_partition_constraintdef('events_2026'::regclass)",
         "function pg_get_partition_constraintdef",
     ),
+    // Code that a write runs.
+    ("insert into trg(id) values (1) returning note", "function trgfn"),
+    ("insert into deflt(id) values (1) returning *", "function dfn"),
+    ("INSERT INTO deflt_view (id) VALUES (1)", "function dfn"),
+    (
+        "WITH d AS (DELETE FROM trg RETURNING note) SELECT 1",
+        "function trgfn",
+    ),
+    ("COPY deflt FROM STDIN", "function dfn"),
+    ("UPDATE sealed SET id = 1", "function seal"),
     // Roles and other servers.
     ("ALTER ROLE app PASSWORD 'x'", "alter role"),
     ("CREATE ROLE x", "create role"),

@@ -64,6 +64,19 @@ fn a_name_with_a_schema_looks_past_aliases() {
             "whole row",
         ),
         (
+            "select (select public.customers.ssn || '' from generate_series(1,1) as customers) from public.customers",
+            "expression",
+        ),
+        (
+            "select (select public.customers.ssn || '' from orders a join orders b using (id) as customers) \
+             from public.customers",
+            "expression",
+        ),
+        (
+            "update public.customers set name = (select public.customers.ssn from (select 1 as a) as customers)",
+            "subquery",
+        ),
+        (
             "select (select row(public.dec.*)::text from s1.dec), public.customers.row_to_json from customers",
             "whole row",
         ),
