@@ -29,7 +29,10 @@ impl Tape {
             protocol: "postgres",
             salt: *salt,
         };
-        let recorder = Recorder::new(&services.recordings, recorded);
+        Self::of(Recorder::new(&services.recordings, recorded))
+    }
+
+    fn of(recorder: Recorder) -> Self {
         Self {
             recorder,
             now_us: clock::unix_us(),
@@ -47,13 +50,25 @@ impl Tape {
         self.failure.as_ref()
     }
 
+    /// Records a batch of the client's; what exceeds the limit of bulk is only accounted for.
     #[expect(
         clippy::wrong_self_convention,
         reason = "the word the relay and the recorder use"
     )]
     pub(crate) fn from_client(&mut self, bytes: &[u8]) {
-        let result = self.recorder.record(self.now_us, Direction::FromClient, bytes);
-        self.note(result);
+        let (now_us, side) = (self.now_us, Direction::FromClient);
+        self.note(|recorder| {
+            // Copy data that went before it.
+            recorder.end_bulk(now_us, side)?;
+            recorder.record_bulk(now_us, side, bytes)?;
+            recorder.end_bulk(now_us, side)
+        });
+    }
+
+    /// Records copy data of the client's: what goes on until its next batch is one stretch.
+    pub(crate) fn copy_from_client(&mut self, bytes: &[u8]) {
+        let now_us = self.now_us;
+        self.note(|recorder| recorder.record_bulk(now_us, Direction::FromClient, bytes));
     }
 
     #[expect(
@@ -61,22 +76,22 @@ impl Tape {
         reason = "the word the relay and the recorder use"
     )]
     pub(crate) fn to_client(&mut self, bytes: &[u8]) {
-        let result = self
-            .recorder
-            .end_rows(self.now_us)
-            .and_then(|()| self.recorder.record(self.now_us, Direction::ToClient, bytes));
-        self.note(result);
+        let (now_us, side) = (self.now_us, Direction::ToClient);
+        self.note(|recorder| {
+            recorder.end_bulk(now_us, side)?;
+            recorder.record(now_us, side, bytes)
+        });
     }
 
     pub(crate) fn rows_to_client(&mut self, bytes: &[u8]) {
-        let result = self.recorder.record_rows(self.now_us, bytes);
-        self.note(result);
+        let now_us = self.now_us;
+        self.note(|recorder| recorder.record_bulk(now_us, Direction::ToClient, bytes));
     }
 
     /// Hands over what a quiet session has recorded so far.
     pub(crate) fn tick(&mut self) {
-        let result = self.recorder.tick(self.now_us);
-        self.note(result);
+        let now_us = self.now_us;
+        self.note(|recorder| recorder.tick(now_us));
     }
 
     /// Ends the recording; resolves when all of it is stored and named in the journal.
@@ -87,9 +102,12 @@ impl Tape {
         }
     }
 
-    fn note(&mut self, result: Result<(), RecordError>) {
-        if let Err(error) = result {
-            self.failure.get_or_insert(error);
+    fn note(&mut self, record: impl FnOnce(&mut Recorder) -> Result<(), RecordError>) {
+        if self.failure.is_none() {
+            self.failure = record(&mut self.recorder).err();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

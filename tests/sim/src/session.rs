@@ -26,6 +26,8 @@ impl Host for Blank {
 
     fn from_client(&mut self, _: &[u8]) {}
 
+    fn copy_from_client(&mut self, _: &[u8]) {}
+
     fn to_client(&mut self, _: &[u8]) {}
 
     fn rows_to_client(&mut self, _: &[u8], _: u64) {}

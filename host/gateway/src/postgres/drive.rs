@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use proto::postgres::relay::{Fatal, Outbox, Relay};
+use proto::postgres::relay::{Fatal, Mark, Outbox, Relay};
 use proto::session::Waiting;
 
 use super::sessions::Notice;
@@ -124,14 +124,15 @@ impl<'a> Drive<'a> {
     pub(crate) async fn run(mut self) -> (Ended, u64) {
         let mut turn = Turn::new(&self.deadlines);
         let ended = loop {
-            if let Err(fatal) = self.step(&mut turn) {
-                break self.part(&fatal, "ended by the gateway").await;
-            }
+            let mark = self.relay.mark();
+            let stepped = self.step(&mut turn);
             if let Some(failure) = self.surroundings.tape().failure() {
                 tracing::error!(error = %failure, "a session ends because it cannot be recorded");
-                // What was not recorded is not passed on either.
-                self.abandon();
-                break "recording failed";
+                let fatal = Fatal::new("58030", failure.fault(), failure.for_client());
+                break self.part_unrecorded(mark, &fatal).await;
+            }
+            if let Err(fatal) = stepped {
+                break self.part(&fatal, "ended by the gateway").await;
             }
             if self.relay.has_upstream_ended() {
                 let fatal = Fatal::new("08006", Fault::Upstream, "the upstream ended the session");
@@ -385,6 +386,17 @@ impl<'a> Drive<'a> {
         let next = turn.next_tick(&self.deadlines);
         turn.timer.as_mut().reset(next);
         None
+    }
+
+    /// Ends the session without passing on what came since `mark` and was not recorded. The
+    /// last word is left out where the client is in the middle of a message.
+    async fn part_unrecorded(&mut self, mark: Mark, fatal: &Fatal) -> Ended {
+        let ended = "recording failed";
+        if self.relay.withdraw(mark) {
+            return self.part(fatal, ended).await;
+        }
+        self.abandon();
+        ended
     }
 
     /// Ends the session with a last word, and stops what runs upstream.

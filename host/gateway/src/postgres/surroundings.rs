@@ -203,6 +203,10 @@ impl Host for Surroundings<'_> {
         self.tape.from_client(bytes);
     }
 
+    fn copy_from_client(&mut self, bytes: &[u8]) {
+        self.tape.copy_from_client(bytes);
+    }
+
     fn to_client(&mut self, bytes: &[u8]) {
         self.tape.to_client(bytes);
     }

@@ -146,10 +146,7 @@ fn events(place: &Place) -> Vec<(u64, Direction, Result<Vec<u8>, (u64, [u8; 32])
             sha256,
         } => (t_us, direction, Err((bytes, sha256))),
     };
-    segment
-        .events()
-        .map(|read| event(read.expect("reads")))
-        .collect()
+    segment.events().map(|read| event(read.expect("reads"))).collect()
 }
 
 fn digest(bytes: &[u8]) -> [u8; 32] {

@@ -79,6 +79,19 @@ impl Outbox {
     fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
+
+    /// Keeps the first `count` bytes of what is still to be written.
+    fn truncate(&mut self, count: usize) {
+        self.bytes.truncate(self.sent + count);
+    }
+}
+
+/// How far the client's outbox was filled at some moment; see [`Relay::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    pending: usize,
+    upstream_pass: usize,
+    upstream_ended: bool,
 }
 
 /// What the relay needs to know of a statement beyond its verdict.
@@ -479,6 +492,26 @@ impl Relay {
     pub fn catalog_moved(&mut self) {
         self.masks.clear();
         self.names.forget_shapes();
+    }
+
+    /// Takes note of how far the client's outbox is filled.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            pending: self.to_client.pending().len(),
+            upstream_pass: self.upstream_pass,
+            upstream_ended: self.upstream_ended,
+        }
+    }
+
+    /// Takes back what was put into the client's outbox since `mark`, before any of the outbox
+    /// was written: the session is to end with [`Relay::end`] without it. Returns whether what
+    /// is left ends with a whole message, so that the client can be told why.
+    pub fn withdraw(&mut self, mark: Mark) -> bool {
+        self.to_client.truncate(mark.pending);
+        self.upstream_pass = mark.upstream_pass;
+        self.upstream_ended = mark.upstream_ended;
+        self.upstream_pass == 0
     }
 
     /// Ends the session: the client gets a FATAL error, unless it is in the middle of a frame

@@ -5,6 +5,7 @@
 //! executed. What does not fit is shown without that tie; nothing is believed.
 
 mod client;
+mod cut;
 mod server;
 
 use std::collections::{HashMap, VecDeque};
@@ -12,7 +13,7 @@ use std::rc::Rc;
 
 use journal::recording::{Direction, Event};
 
-use super::copy::Copying;
+use super::copy::{Copied, Copying};
 use super::frames::{Frames, Piece};
 use super::shown::{Rows, Shown};
 use super::value::TEXT;
@@ -54,6 +55,15 @@ enum Owed {
     Execute(Vec<u8>),
     Query,
     Sync,
+    /// What the part of a batch asked for that was not kept: one Sync, as far as can be told.
+    Unknown,
+}
+
+impl Owed {
+    /// Whether it ends with ReadyForQuery.
+    fn is_ready(&self) -> bool {
+        matches!(self, Self::Query | Self::Sync | Self::Unknown)
+    }
 }
 
 /// A result that is under way.
@@ -109,17 +119,14 @@ impl Decoder {
                 self.now_us = t_us;
                 self.bytes(direction, bytes);
             }
-            Event::Truncated { t_us, bytes, sha256 } => {
+            Event::Truncated {
+                t_us,
+                direction,
+                bytes,
+                sha256,
+            } => {
                 self.now_us = t_us;
-                // The cut goes through whatever row had begun; the next message is whole.
-                self.server.cut();
-                match &mut self.open {
-                    Some(open) => open.rows.bytes_not_kept += bytes,
-                    None => self.show(Shown::NotKept {
-                        bytes,
-                        sha256: hex::encode(sha256),
-                    }),
-                }
+                self.cut(direction, bytes, &sha256);
             }
         }
         self.now_us
@@ -199,14 +206,29 @@ impl Decoder {
     }
 
     fn end_copy_in(&mut self, complete: bool) {
-        if let Some(bytes) = self.copy_in.take() {
-            self.show(Shown::CopyIn { bytes, complete });
+        if let Some(Copied {
+            bytes,
+            bytes_not_kept,
+        }) = self.copy_in.take()
+        {
+            self.show(Shown::CopyIn {
+                bytes,
+                bytes_not_kept,
+                complete,
+            });
         }
     }
 
     fn end_copy_out(&mut self) {
-        if let Some(bytes) = self.copy_out.take() {
-            self.show(Shown::CopyOut { bytes });
+        if let Some(Copied {
+            bytes,
+            bytes_not_kept,
+        }) = self.copy_out.take()
+        {
+            self.show(Shown::CopyOut {
+                bytes,
+                bytes_not_kept,
+            });
         }
     }
 

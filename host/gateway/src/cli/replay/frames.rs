@@ -24,7 +24,20 @@ pub(super) struct Frames {
     buffer: Vec<u8>,
     /// What is still to come of a large frame.
     skip: usize,
+    /// The type of the frame begun last.
+    kind: Option<u8>,
     broken: bool,
+}
+
+/// What was recorded of the frame at a cut.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Cut {
+    /// Its type, or that of the frame before if the cut is between two.
+    pub(super) kind: Option<u8>,
+    /// Its beginning; empty if it was a large one, or none.
+    pub(super) beginning: Vec<u8>,
+    /// How many bytes are missing of a large one, whose length was told already.
+    pub(super) missing: usize,
 }
 
 impl Frames {
@@ -33,6 +46,7 @@ impl Frames {
             side,
             buffer: Vec::new(),
             skip: 0,
+            kind: None,
             broken: false,
         }
     }
@@ -52,6 +66,9 @@ impl Frames {
                 Direction::FromClient => frontend_header(rest),
                 Direction::ToClient => backend_header(rest),
             };
+            if let Ok(Some(header)) = &header {
+                self.kind = Some(header.kind);
+            }
             match header {
                 Ok(None) => break,
                 Ok(Some(header)) if header.total > FRAME_BYTES_MAX => {
@@ -76,11 +93,15 @@ impl Frames {
         self.buffer = rest.to_vec();
     }
 
-    /// Forgets a frame that was begun: the rest of it was not recorded. What follows begins
+    /// Takes out a frame that was begun: the rest of it was not recorded. What follows begins
     /// with a frame.
-    pub(super) fn cut(&mut self) {
-        self.buffer.clear();
-        self.skip = 0;
+    pub(super) fn cut(&mut self) -> Cut {
+        Cut {
+            // A header may be cut itself.
+            kind: self.buffer.first().copied().or(self.kind),
+            beginning: std::mem::take(&mut self.buffer),
+            missing: std::mem::take(&mut self.skip),
+        }
     }
 
     /// Returns whether the recording ends within a frame.

@@ -22,7 +22,11 @@ pub(super) enum Shown {
         values: Vec<Option<String>>,
     },
     /// The client sent copy data, all of it together.
-    CopyIn { bytes: u64, complete: bool },
+    CopyIn {
+        bytes: u64,
+        bytes_not_kept: u64,
+        complete: bool,
+    },
     /// The client did something else.
     Client { what: &'static str },
     /// The client was shown rows.
@@ -36,9 +40,13 @@ pub(super) enum Shown {
     /// The client was notified.
     Notification { channel: String, payload: String },
     /// The client got copy data, all of it together.
-    CopyOut { bytes: u64 },
-    /// Row bytes that went to the client were not kept.
-    NotKept { bytes: u64, sha256: String },
+    CopyOut { bytes: u64, bytes_not_kept: u64 },
+    /// What else one side sent was not kept.
+    NotKept {
+        side: &'static str,
+        bytes: u64,
+        sha256: String,
+    },
     /// A message too large to be shown.
     Large { side: &'static str, bytes: usize },
     /// From here on nothing can be made of what one side sent.

@@ -15,17 +15,17 @@ struct Stage {
     folder: TempDir,
     journal: Journal,
     recordings: Recordings,
-    rows_bytes_max: u64,
+    bulk_bytes_max: u64,
 }
 
 impl Stage {
-    fn new(rows_bytes_max: u64) -> Self {
+    fn new(bulk_bytes_max: u64) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options::new("log", folder.path().join("key"));
         let (journal, _) = Journal::open(&folder.path().join("log"), options).expect("a journal");
         let place = format!("file:{}", folder.path().join("recordings").display());
         let options = RecordingsOptions {
-            rows_bytes_max,
+            bulk_bytes_max,
             ..RecordingsOptions::default()
         };
         let recordings = Recordings::open(&place, journal.clone(), options).expect("recordings");
@@ -33,7 +33,7 @@ impl Stage {
             folder,
             journal,
             recordings,
-            rows_bytes_max,
+            bulk_bytes_max,
         }
     }
 
@@ -110,10 +110,14 @@ impl Stage {
         let mut recorder = self.recorder(session);
         for (t_us, (side, bytes)) in (BEGAN_US..).step_by(1_000).zip(turns) {
             match side {
-                Side::Client => recorder.record(t_us, Direction::FromClient, bytes),
-                Side::Rows => recorder.record_rows(t_us, bytes),
+                Side::Client => recorder
+                    .end_bulk(t_us, Direction::FromClient)
+                    .and_then(|()| recorder.record_bulk(t_us, Direction::FromClient, bytes))
+                    .and_then(|()| recorder.end_bulk(t_us, Direction::FromClient)),
+                Side::Copied => recorder.record_bulk(t_us, Direction::FromClient, bytes),
+                Side::Rows => recorder.record_bulk(t_us, Direction::ToClient, bytes),
                 Side::Server => recorder
-                    .end_rows(t_us)
+                    .end_bulk(t_us, Direction::ToClient)
                     .and_then(|()| recorder.record(t_us, Direction::ToClient, bytes)),
             }
             .expect("recorded");
@@ -123,7 +127,7 @@ impl Stage {
             .expect("a runtime");
         runtime.block_on(recorder.finish()).expect("stored");
         self.end(session);
-        assert!(self.rows_bytes_max > 0);
+        assert!(self.bulk_bytes_max > 0);
         self.replay(&args("00000000"))
     }
 }
@@ -131,10 +135,13 @@ impl Stage {
 #[derive(Clone, Copy)]
 enum Side {
     Client,
+    /// Copy data of the client's.
+    Copied,
     Server,
+    /// Rows or copy data.
     Rows,
 }
-use Side::{Client, Rows, Server};
+use Side::{Client, Copied, Rows, Server};
 
 fn session(n: u8) -> SessionId {
     SessionId::new(u64::from(n), [n; 10])

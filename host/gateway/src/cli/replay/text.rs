@@ -63,6 +63,7 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
         | Shown::Bind { .. }
         | Shown::CopyIn { .. }
         | Shown::Client { .. }
+        | Shown::NotKept { side: "client", .. }
         | Shown::Large { side: "client", .. }
         | Shown::Broken { side: "client", .. } => '>',
         _ => '<',
@@ -82,12 +83,12 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
         } => bind(out, name, statement.as_deref(), values),
         Shown::CopyIn {
             bytes,
-            complete: true,
-        } => writeln!(out, "{bytes} bytes of copy data"),
-        Shown::CopyIn {
-            bytes,
-            complete: false,
-        } => writeln!(out, "{bytes} bytes of copy data, then gave up"),
+            bytes_not_kept,
+            complete,
+        } => {
+            let end = if *complete { "" } else { ", then gave up" };
+            copied(out, *bytes, *bytes_not_kept, end)
+        }
         Shown::Client { what } => writeln!(out, "the client {what}"),
         Shown::Rows(rows) => table(out, rows),
         Shown::Done { tag } => writeln!(out, "{}", escape(tag)),
@@ -95,11 +96,14 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
         Shown::Notification { channel, payload } => {
             writeln!(out, "notification on {}: {}", quote(channel), quote(payload))
         }
-        Shown::CopyOut { bytes } => writeln!(out, "{bytes} bytes of copy data"),
-        Shown::NotKept { bytes, sha256 } => {
+        Shown::CopyOut {
+            bytes,
+            bytes_not_kept,
+        } => copied(out, *bytes, *bytes_not_kept, ""),
+        Shown::NotKept { side, bytes, sha256 } => {
             writeln!(
                 out,
-                "[{bytes} bytes of rows were not kept; their SHA-256 is {sha256}]"
+                "[{bytes} more bytes of what the {side} sent were not kept; their SHA-256 is {sha256}]"
             )
         }
         Shown::Large { bytes, .. } => writeln!(out, "[a message of {bytes} bytes, not shown]"),
@@ -110,6 +114,17 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
                 escape(reason)
             )
         }
+    }
+}
+
+fn copied(out: &mut dyn Write, bytes: u64, not_kept: u64, end: &str) -> io::Result<()> {
+    if not_kept > 0 {
+        writeln!(
+            out,
+            "{bytes} bytes of copy data, and {not_kept} more that were not kept{end}"
+        )
+    } else {
+        writeln!(out, "{bytes} bytes of copy data{end}")
     }
 }
 

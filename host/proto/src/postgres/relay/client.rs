@@ -140,7 +140,7 @@ impl Relay {
         if passed > 0 {
             self.client_pass -= passed;
             self.to_upstream.push(&input[..passed]);
-            host.from_client(&input[..passed]);
+            host.copy_from_client(&input[..passed]);
             frame::discard(input, passed);
         }
     }

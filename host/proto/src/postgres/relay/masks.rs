@@ -20,8 +20,13 @@ pub trait Host {
     /// The refusal to show when the rows cannot be masked; the session then ends.
     fn plan(&mut self, fields: &[FieldDescription]) -> Result<Option<RowMask>, Refusal>;
 
-    /// Records bytes as the client sent them.
+    /// Records a whole batch of messages as the client sent it.
     fn from_client(&mut self, bytes: &[u8]);
+
+    /// Records copy data as the client sent it: messages in pieces of any length. It may be
+    /// very much, so the host may stop keeping it at its limit. The first piece after a batch
+    /// begins a message, and the next batch comes after the end of one.
+    fn copy_from_client(&mut self, bytes: &[u8]);
 
     /// Records bytes as the client gets them.
     fn to_client(&mut self, bytes: &[u8]);

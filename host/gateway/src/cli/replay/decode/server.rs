@@ -30,7 +30,7 @@ impl Decoder {
                 self.end_copy_out();
                 let said = said(&mut body)?;
                 self.show(Shown::Error(said));
-                while !matches!(self.owed.front(), None | Some(Owed::Query | Owed::Sync)) {
+                while self.owed.front().is_some_and(|owed| !owed.is_ready()) {
                     self.owed.pop_front();
                 }
             }
@@ -46,7 +46,7 @@ impl Decoder {
             b'Z' => {
                 self.end_rows(None);
                 while let Some(owed) = self.owed.pop_front() {
-                    if matches!(owed, Owed::Query | Owed::Sync) {
+                    if owed.is_ready() {
                         break;
                     }
                 }

@@ -52,7 +52,10 @@ impl Feed {
 /// What the relay asked of the gateway.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
+    /// Everything from the client, in order.
     pub(super) from_client: Vec<u8>,
+    /// What of it came as copy data.
+    pub(super) copied: Vec<u8>,
     pub(super) to_client: Vec<u8>,
 }
 
@@ -79,6 +82,11 @@ impl Host for Tape {
 
     fn from_client(&mut self, bytes: &[u8]) {
         self.from_client.extend_from_slice(bytes);
+    }
+
+    fn copy_from_client(&mut self, bytes: &[u8]) {
+        self.from_client.extend_from_slice(bytes);
+        self.copied.extend_from_slice(bytes);
     }
 
     fn to_client(&mut self, bytes: &[u8]) {
