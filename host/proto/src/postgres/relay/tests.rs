@@ -10,3 +10,4 @@ mod refusals;
 mod simple;
 mod stage;
 mod wire;
+mod withdrawing;

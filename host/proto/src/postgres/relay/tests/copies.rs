@@ -172,6 +172,20 @@ fn copy_data_goes_on_before_its_frame_is_whole() {
 }
 
 #[test]
+fn copy_data_is_recorded_as_such_and_in_its_place() {
+    play(true, |stage| {
+        stage.client(&[query("copy t from stdin")]);
+        stage.server(&[copy_in()]);
+        let data = [copy_data("1\n"), copy_data(&"x".repeat(5_000))];
+        stage.client(&data);
+        stage.client(&[copy_done()]);
+        assert_eq!(stage.tape.copied, data.concat());
+        let all = [query("copy t from stdin"), data.concat(), copy_done()];
+        assert_eq!(stage.tape.from_client, all.concat());
+    });
+}
+
+#[test]
 fn a_copy_out_streams() {
     play(true, |stage| {
         stage.client(&[query("copy t to stdout")]);
