@@ -45,6 +45,10 @@ impl Facts {
 pub struct StatementFacts {
     /// The command in lower case, e.g. `select`, `insert`, `create table`, `alter role`.
     pub verb: String,
+    /// The other commands inside it, sorted, without duplicates: of CTEs and MERGE's actions, of
+    /// what EXPLAIN, COPY, PREPARE or DECLARE hold.
+    #[serde(default)]
+    pub nested: Vec<String>,
     /// The coarse class that policies mostly look at.
     pub kind: OperationKind,
     /// Whether the statement may change data, schema or privileges, CTEs included.

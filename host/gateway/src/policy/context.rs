@@ -87,7 +87,12 @@ pub(super) fn operation(facts: &Facts) -> Result<RestrictedExpression, ()> {
     let functions = statements.iter().flat_map(|s| &s.functions);
     let mut pairs = vec![
         pair("kind", text(facts.kind().label())),
-        pair("verbs", set(statements.iter().map(|s| s.verb.as_str()))),
+        pair(
+            "verbs",
+            set(statements
+                .iter()
+                .flat_map(|s| s.nested.iter().chain([&s.verb]).map(String::as_str))),
+        ),
         pair("statements", long(statements.len())),
         pair("writes", flag(statements.iter().any(|s| s.writes))),
         pair("utility", flag(statements.iter().any(|s| s.utility))),

@@ -61,6 +61,7 @@ fn facts(kind: OperationKind) -> Facts {
                 "delete"
             }
             .into(),
+            nested: Vec::new(),
             kind,
             writes: kind > OperationKind::Read,
             utility: false,

@@ -7,6 +7,7 @@ use crate::components::{config, first_party, load, name, session};
 pub(crate) fn facts(verb: &str, kind: OperationKind, has_where: bool) -> String {
     let statement = StatementFacts {
         verb: verb.to_owned(),
+        nested: Vec::new(),
         kind,
         writes: kind >= OperationKind::Write,
         utility: false,

@@ -72,6 +72,9 @@ pub(super) fn walk<'n>(node: NodeRef<'n>, catalog: &'n Catalog) -> Result<Walk, 
     outermost(node, &mut walk.facts);
     let facts = &mut walk.facts;
     facts.verb = kind::verb(node);
+    facts.nested.sort_unstable();
+    facts.nested.dedup();
+    facts.nested.retain(|nested| *nested != facts.verb);
     facts.utility = !matches!(
         node,
         NodeRef::SelectStmt(_)
@@ -105,6 +108,7 @@ pub(super) fn walk<'n>(node: NodeRef<'n>, catalog: &'n Catalog) -> Result<Walk, 
 fn empty() -> StatementFacts {
     StatementFacts {
         verb: String::new(),
+        nested: Vec::new(),
         kind: OperationKind::Empty,
         writes: false,
         utility: false,
@@ -170,6 +174,9 @@ impl<'n> Walker<'n> {
         self.walk.marks.push((name, location(node)));
         self.redirects |= settings::redirects(node);
         let mut place = place;
+        if let Some(verb) = kind::command(node) {
+            self.room &= push(&mut self.walk.facts.nested, verb);
+        }
         match node {
             NodeRef::SelectStmt(_) => {
                 place = Place {

@@ -3,7 +3,7 @@
 use model::OperationKind;
 use pg_query::NodeRef;
 use pg_query::protobuf::{
-    AlterTableType, CopyStmt, DefElem, ExplainStmt, ObjectType, VariableSetKind, a_const,
+    AlterTableType, CmdType, CopyStmt, DefElem, ExplainStmt, ObjectType, VariableSetKind, a_const,
 };
 
 /// Returns the kind of a statement by itself, without what its expressions and CTEs add.
@@ -202,6 +202,25 @@ pub(super) fn inner(node: NodeRef<'_>) -> Option<NodeRef<'_>> {
     inner
         .and_then(|inner| inner.node.as_ref())
         .map(|inner| inner.to_ref())
+}
+
+/// Returns the command of a query or of an action of MERGE; `None` for all other nodes.
+pub(super) fn command(node: NodeRef<'_>) -> Option<String> {
+    let verb = match node {
+        NodeRef::SelectStmt(_) => "select",
+        NodeRef::InsertStmt(_) => "insert",
+        NodeRef::UpdateStmt(_) => "update",
+        NodeRef::DeleteStmt(_) => "delete",
+        NodeRef::MergeStmt(_) => "merge",
+        NodeRef::MergeWhenClause(when) => match when.command_type() {
+            CmdType::CmdInsert => "insert",
+            CmdType::CmdUpdate => "update",
+            CmdType::CmdDelete => "delete",
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(verb.to_owned())
 }
 
 /// Returns the command in lower case, e.g. `select`, `alter role`, `drop foreign table`.

@@ -342,3 +342,25 @@ fn nothing_tells_where_the_upstream_is() {
         assert_eq!(analysis.refusal, None, "{sql}");
     }
 }
+
+#[test]
+fn the_commands_inside_a_statement_are_told() {
+    for (sql, nested) in [
+        ("SELECT 1", &[][..]),
+        (
+            "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d",
+            &["delete"],
+        ),
+        ("EXPLAIN ANALYZE DELETE FROM t", &["delete"]),
+        ("COPY (DELETE FROM t RETURNING id) TO STDOUT", &["delete"]),
+        ("PREPARE p AS UPDATE t SET a = 1", &["update"]),
+        (
+            "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN DO NOTHING",
+            &["delete"],
+        ),
+    ] {
+        let catalog = crate::postgres::catalog::Catalog::default();
+        let analysis = analyse(sql.as_bytes(), &catalog, &Limits::default());
+        assert_eq!(analysis.facts.statements[0].nested, nested, "{sql}");
+    }
+}
