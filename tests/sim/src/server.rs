@@ -32,8 +32,6 @@ pub struct Server {
 #[derive(Clone, Debug)]
 struct Prepared {
     sql: String,
-    /// The text that the client sent to have it prepared.
-    source: String,
 }
 
 #[derive(Clone, Debug)]
@@ -188,7 +186,7 @@ impl Server {
                 self.send(&message(b'G', &[0, 0, 0]));
                 return self.flush();
             }
-            if let Err(Failure(error)) = self.run(&sql, &source, true) {
+            if let Err(Failure(error)) = self.run(&sql, true) {
                 self.send(&error);
                 self.fail();
                 break;
@@ -199,7 +197,7 @@ impl Server {
     }
 
     /// Runs one statement; `describe` says whether its rows are described first.
-    fn run(&mut self, sql: &str, source: &str, describe: bool) -> Result<(), Failure> {
+    fn run(&mut self, sql: &str, describe: bool) -> Result<(), Failure> {
         self.check_transaction(sql)?;
         let words: Vec<&str> = sql.split_whitespace().collect();
         match words[..] {
@@ -236,7 +234,6 @@ impl Server {
                 }
                 let prepared = Prepared {
                     sql: inner.to_owned(),
-                    source: inner.to_owned(),
                 };
                 self.statements.insert(name.to_owned(), prepared);
                 self.send(&complete("PREPARE"));
@@ -248,7 +245,7 @@ impl Server {
                     // A real server runs some of them; the relay lets none through.
                     return failed("0A000", "not a query");
                 }
-                self.run(&prepared.sql, &prepared.source, describe)?;
+                self.run(&prepared.sql, describe)?;
             }
             ["deallocate", name] => {
                 self.statement(name)?;
@@ -275,13 +272,7 @@ impl Server {
                 if sql.starts_with("bad") {
                     return failed("42601", "syntax error");
                 }
-                self.statements.insert(
-                    name,
-                    Prepared {
-                        source: sql.clone(),
-                        sql,
-                    },
-                );
+                self.statements.insert(name, Prepared { sql });
                 self.send(&message(b'1', &[]));
             }
             b'B' => self.on_bind(&mut body)?,
@@ -303,7 +294,7 @@ impl Server {
         let (name, statement) = (text(body), text(body));
         let prepared = self.statement(&statement)?.clone();
         if let Some((word, refusal)) = &self.marked
-            && prepared.source.contains(word)
+            && prepared.sql.contains(word)
         {
             return Err(Failure(refusal.clone()));
         }
@@ -352,7 +343,7 @@ impl Server {
         let portal = self.portal(&name)?.clone();
         let sql = portal.prepared.sql.clone();
         self.check_transaction(&sql)?;
-        self.executed.push(portal.prepared.source.clone());
+        self.executed.push(portal.prepared.sql.clone());
         if let Some(count) = sql.strip_prefix("rows ") {
             let count: usize = count.parse().expect("a number");
             let left = count - portal.rows_sent;
@@ -381,7 +372,7 @@ impl Server {
             self.flush();
             return Ok(());
         }
-        self.run(&sql, &portal.prepared.source, false)
+        self.run(&sql, false)
     }
 
     fn statement(&self, name: &str) -> Result<&Prepared, Failure> {

@@ -8,6 +8,7 @@ mod leaks;
 mod lifecycle;
 mod pins;
 mod plugins;
+mod recordings;
 mod refusals;
 mod stage;
 mod tokens;
