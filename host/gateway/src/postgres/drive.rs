@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use journal::Durable;
 use model::{Fault, Refusal, Rule};
-use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
@@ -37,7 +37,8 @@ const CLIENT_AHEAD_BYTES_MAX: usize = 1 << 20;
 /// How often a session looks at the clock: the recording hands over what is five seconds old.
 const QUIET_TICK: Duration = Duration::from_secs(5);
 
-/// How long a client may take to accept the last words of its session.
+/// How long a client may take to accept the last words of its session, or to fall silent after
+/// them.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// When a session must end whatever it does.
@@ -392,11 +393,22 @@ impl<'a> Drive<'a> {
     /// last word is left out where the client is in the middle of a message.
     async fn part_unrecorded(&mut self, mark: Mark, fatal: &Fatal) -> Ended {
         let ended = "recording failed";
-        if self.relay.withdraw(mark) {
-            return self.part(fatal, ended).await;
+        if !self.relay.withdraw(mark) {
+            self.abandon();
+            return ended;
         }
-        self.abandon();
+        self.part(fatal, ended).await;
+        self.hear_out().await;
         ended
+    }
+
+    /// Reads on for a while and drops it: a client that is still streaming would otherwise meet
+    /// a reset, and never look at the last word.
+    async fn hear_out(&mut self) {
+        let mut dropped = vec![0; READ_BYTES_MAX];
+        let client = &mut self.client;
+        let hear = async { while !matches!(client.read(&mut dropped).await, Ok(0) | Err(_)) {} };
+        let _ = tokio::time::timeout(FAREWELL_MAX, hear).await;
     }
 
     /// Ends the session with a last word, and stops what runs upstream.

@@ -129,7 +129,10 @@ fn a_session_replays_as_it_was() {
 }
 
 /// The events of the only segment of session 1, with the bytes of each.
-fn events(place: &Place) -> Vec<(u64, Direction, Result<Vec<u8>, (u64, [u8; 32])>)> {
+/// Bytes that were kept, or how many were not and their SHA-256.
+type Kept = Result<Vec<u8>, (u64, [u8; 32])>;
+
+fn events(place: &Place) -> Vec<(u64, Direction, Kept)> {
     let mut reader = place.reader(session(1)).expect("is there");
     let segment = wait(reader.next_segment()).expect("reads").expect("one");
     assert!(wait(reader.next_segment()).expect("reads").is_none());
