@@ -58,14 +58,16 @@ fn an_untouched_journal_verifies_and_every_kind_of_tampering_is_named() -> Resul
     let stage = Stage::new(Version::Packaged)?;
     let agent = stage.agent()?;
     for n in 0..40 {
-        assert!(agent.psql(&format!("select {n}"))?.ok);
+        let answer = agent.psql(&format!("select {n}"))?;
+        assert!(answer.ok, "{}", answer.all());
     }
     let (_, home) = stage.gateway.stop()?;
     let early = journal::copy(&home)?;
     let gateway = home.start()?;
     let agent = gateway.target(&stage.issuer.token("agent-7", &["agents"])?);
     for n in 0..40 {
-        assert!(agent.psql(&format!("select {n}"))?.ok);
+        let answer = agent.psql(&format!("select {n}"))?;
+        assert!(answer.ok, "{}", answer.all());
     }
     let (_, home) = gateway.stop()?;
     let binary = home.binary();
