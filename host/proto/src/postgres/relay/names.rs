@@ -214,101 +214,61 @@ pub(super) struct Names {
 impl Names {
     /// Looks up a statement as a frame after `steps` and after everything in `expected` would.
     pub(super) fn statement(&self, name: &[u8], steps: &[Step], expected: &Owed) -> Lookup<Arc<Statement>> {
-        for step in steps.iter().rev() {
-            match &step.action {
-                Action::Parse {
-                    name: parsed,
-                    statement,
-                } if **parsed == *name => {
-                    return Lookup::Found(Arc::clone(statement));
-                }
-                Action::Close {
-                    kind: b'S',
-                    name: closed,
-                } if **closed == *name => return Lookup::Missing,
-                _ => {}
+        let in_batch = |action: &Action| match action {
+            Action::Parse {
+                name: parsed,
+                statement,
+            } if **parsed == *name => Some(Named::Made(Arc::clone(statement))),
+            Action::Close {
+                kind: b'S',
+                name: closed,
+            } if **closed == *name => Some(Named::Gone),
+            _ => None,
+        };
+        let in_flight = |entry: &Expected| match entry {
+            Expected::Parse {
+                name: parsed,
+                statement,
+            } if **parsed == *name => Some(Named::Made(Arc::clone(statement))),
+            Expected::Close {
+                kind: b'S',
+                name: closed,
+            } if **closed == *name => Some(Named::Gone),
+            // A simple query drops the unnamed statement. If the server skips the query,
+            // it skips everything up to the next Sync.
+            Expected::Query { .. } | Expected::Denied { query: true, .. } if name.is_empty() => {
+                Some(Named::Gone)
             }
-        }
-        let mut crossed = false;
-        for entry in expected.iter().rev() {
-            match entry {
-                Expected::Parse { name: parsed, .. }
-                | Expected::Close {
-                    kind: b'S',
-                    name: parsed,
-                } if crossed && **parsed == *name => {
-                    return Lookup::Wait;
-                }
-                Expected::Parse {
-                    name: parsed,
-                    statement,
-                } if **parsed == *name => {
-                    return Lookup::Found(Arc::clone(statement));
-                }
-                Expected::Close {
-                    kind: b'S',
-                    name: closed,
-                } if **closed == *name => return Lookup::Missing,
-                Expected::Execute { run, .. } | Expected::Query { run } if run.changes_names() => {
-                    return Lookup::Wait;
-                }
-                // A simple query drops the unnamed statement. If the server skips the query,
-                // it skips everything up to the next Sync.
-                Expected::Query { .. } | Expected::Denied { query: true, .. } if name.is_empty() => {
-                    return if crossed { Lookup::Wait } else { Lookup::Missing };
-                }
-                entry => crossed |= entry.is_boundary(),
-            }
-        }
-        self.statements
-            .get(name)
-            .map_or(Lookup::Missing, |s| Lookup::Found(Arc::clone(s)))
+            _ => None,
+        };
+        let found = steps.iter().rev().find_map(|step| in_batch(&step.action));
+        look_up(found, expected, in_flight, || self.statements.get(name).cloned())
     }
 
     /// Looks up a portal, like [`Names::statement`].
     pub(super) fn portal(&self, name: &[u8], steps: &[Step], expected: &Owed) -> Lookup<Arc<Portal>> {
-        for step in steps.iter().rev() {
-            match &step.action {
-                Action::Bind {
-                    name: bound, portal, ..
-                } if **bound == *name => {
-                    return Lookup::Found(Arc::clone(portal));
-                }
-                Action::Close {
-                    kind: b'P',
-                    name: closed,
-                } if **closed == *name => return Lookup::Missing,
-                _ => {}
-            }
-        }
-        let mut crossed = false;
-        for entry in expected.iter().rev() {
-            match entry {
-                Expected::Bind { name: bound, .. }
-                | Expected::Close {
-                    kind: b'P',
-                    name: bound,
-                } if crossed && **bound == *name => {
-                    return Lookup::Wait;
-                }
-                Expected::Bind {
-                    name: bound, portal, ..
-                } if **bound == *name => {
-                    return Lookup::Found(Arc::clone(portal));
-                }
-                Expected::Close {
-                    kind: b'P',
-                    name: closed,
-                } if **closed == *name => return Lookup::Missing,
-                Expected::Execute { run, .. } | Expected::Query { run } if run.changes_names() => {
-                    return Lookup::Wait;
-                }
-                entry => crossed |= entry.is_boundary(),
-            }
-        }
-        self.portals
-            .get(name)
-            .map_or(Lookup::Missing, |p| Lookup::Found(Arc::clone(p)))
+        let in_batch = |action: &Action| match action {
+            Action::Bind {
+                name: bound, portal, ..
+            } if **bound == *name => Some(Named::Made(Arc::clone(portal))),
+            Action::Close {
+                kind: b'P',
+                name: closed,
+            } if **closed == *name => Some(Named::Gone),
+            _ => None,
+        };
+        let in_flight = |entry: &Expected| match entry {
+            Expected::Bind {
+                name: bound, portal, ..
+            } if **bound == *name => Some(Named::Made(Arc::clone(portal))),
+            Expected::Close {
+                kind: b'P',
+                name: closed,
+            } if **closed == *name => Some(Named::Gone),
+            _ => None,
+        };
+        let found = steps.iter().rev().find_map(|step| in_batch(&step.action));
+        look_up(found, expected, in_flight, || self.portals.get(name).cloned())
     }
 
     /// Whether a statement of this name would be one too many.
@@ -399,6 +359,43 @@ impl Names {
             NameChange::CloseAll => self.close_all_portals(),
         }
     }
+}
+
+/// What a frame that was not confirmed yet does to a name.
+enum Named<T> {
+    Made(T),
+    Gone,
+}
+
+/// Settles a name: by the batch it is used in, else by the newest frame in flight that speaks
+/// of it, else by what the server has confirmed.
+fn look_up<T>(
+    in_batch: Option<Named<T>>,
+    expected: &Owed,
+    in_flight: impl Fn(&Expected) -> Option<Named<T>>,
+    confirmed: impl FnOnce() -> Option<T>,
+) -> Lookup<T> {
+    let settle = |named| match named {
+        Named::Made(found) => Lookup::Found(found),
+        Named::Gone => Lookup::Missing,
+    };
+    if let Some(named) = in_batch {
+        return settle(named);
+    }
+    let mut crossed = false;
+    for entry in expected.iter().rev() {
+        if let Expected::Execute { run, .. } | Expected::Query { run } = entry
+            && run.changes_names()
+        {
+            return Lookup::Wait;
+        }
+        if let Some(named) = in_flight(entry) {
+            // Whoever is behind a boundary runs even if that frame fails.
+            return if crossed { Lookup::Wait } else { settle(named) };
+        }
+        crossed |= entry.is_boundary();
+    }
+    confirmed().map_or(Lookup::Missing, Lookup::Found)
 }
 
 fn statement_bytes(name: &[u8], statement: &Statement) -> usize {
