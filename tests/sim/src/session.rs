@@ -30,7 +30,7 @@ impl Host for Blank {
 
     fn to_client(&mut self, _: &[u8]) {}
 
-    fn rows_to_client(&mut self, _: &[u8], _: u64) {}
+    fn rows_to_client(&mut self, _: &[u8]) {}
 }
 
 /// One client's session through a relay to a model server.

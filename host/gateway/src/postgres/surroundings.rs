@@ -211,7 +211,7 @@ impl Host for Surroundings<'_> {
         self.tape.to_client(bytes);
     }
 
-    fn rows_to_client(&mut self, bytes: &[u8], _: u64) {
+    fn rows_to_client(&mut self, bytes: &[u8]) {
         self.tape.rows_to_client(bytes);
     }
 }

@@ -31,9 +31,9 @@ pub trait Host {
     /// Records bytes as the client gets them.
     fn to_client(&mut self, bytes: &[u8]);
 
-    /// Records rows or copy data as the client gets them; `before` counts the bytes of the
-    /// same result that went before, so that the host can stop keeping them at its limit.
-    fn rows_to_client(&mut self, bytes: &[u8], before: u64);
+    /// Records rows or copy data as the client gets them. There may be any amount of them: the
+    /// host stops keeping them at a limit of its own.
+    fn rows_to_client(&mut self, bytes: &[u8]);
 }
 
 /// The mask of one shape.

@@ -26,14 +26,12 @@ impl Relay {
     }
 
     pub(super) fn pass_rows(&mut self, bytes: &[u8], rows: u64, host: &mut dyn Host) {
-        let mut before = 0;
         if let Some(run) = self.expected.running() {
-            before = run.bytes;
             run.rows += rows;
             run.bytes += bytes.len() as u64;
         }
         self.to_client.push(bytes);
-        host.rows_to_client(bytes, before);
+        host.rows_to_client(bytes);
     }
 
     /// Forwards the run of whole rows at the front of `rest`; returns its length.
@@ -69,14 +67,12 @@ impl Relay {
                 )
             })?;
         let emitted = self.to_client.buffer().len() - start;
-        let mut before = 0;
         if let Some(run) = self.expected.running() {
-            before = run.bytes;
             run.rows += masked.rows;
             run.bytes += emitted as u64;
             run.masked += masked.cells;
         }
-        host.rows_to_client(&self.to_client.buffer()[start..], before);
+        host.rows_to_client(&self.to_client.buffer()[start..]);
         Ok(length)
     }
 

@@ -93,7 +93,7 @@ impl Host for Tape {
         self.to_client.extend_from_slice(bytes);
     }
 
-    fn rows_to_client(&mut self, bytes: &[u8], _: u64) {
+    fn rows_to_client(&mut self, bytes: &[u8]) {
         self.to_client.extend_from_slice(bytes);
     }
 }
