@@ -157,16 +157,17 @@ impl Gate {
         unknown: Unknown,
         prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
     ) -> Judging {
-        let catalogs = upstream.catalogs(&asker.principal, &self.policy);
-        let version = self.version(catalogs.epoch);
-        let key = KeyRef {
+        let kept = KeyRef {
             scope: asker.scope,
-            version,
+            version: self.version(upstream.epoch()),
             sql,
         };
-        if let Some(judged) = self.judgements.get(&key) {
+        if let Some(judged) = self.judgements.get(&kept) {
             return Judging::Judged(judged);
         }
+        // Asks the policies what is revealed, so only for what must be judged anew.
+        let catalogs = upstream.catalogs(&asker.principal, &self.policy);
+        let version = self.version(catalogs.epoch);
         let mut analysis = analyse(sql, &catalogs.own, &self.limits);
         if let Some(full) = &catalogs.full {
             // Policies and classifiers are told of tags that this principal may see, too.
