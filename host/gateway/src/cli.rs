@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod explain;
+mod head;
 pub mod journal;
 pub mod replay;
 pub mod run;

@@ -6,11 +6,11 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use journal::{Entry, ReadError, Reader};
-use serde::Deserialize;
 
 use super::super::terminal::{Failure, safe_json};
 use super::super::{EXIT_FAILED, EXIT_IO};
 use super::{TailArgs, line, lost};
+use crate::cli::head::Head;
 
 /// How many entries are shown to people who did not say.
 const LINES: usize = 20;
@@ -143,14 +143,6 @@ fn first(reader: &Reader, wanted: &Wanted) -> Result<u64, TailError> {
         }
         _ => Ok(0),
     }
-}
-
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    session: Cow<'a, str>,
 }
 
 fn wants(wanted: &Wanted, entry: &Entry) -> bool {

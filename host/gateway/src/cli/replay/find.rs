@@ -1,14 +1,13 @@
 //! Finds a session in the journal by the beginning of its id.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use journal::{ReadError, Reader};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::terminal::{escape, moment, quote};
+use crate::cli::head::Head;
 
 /// How many sessions are listed for somebody who has to choose.
 const LISTED_MAX: usize = 20;
@@ -26,14 +25,6 @@ pub(super) struct Session {
     pub(super) client: String,
     /// When and why it ended, and after how many operations; `None` if that is not on record.
     pub(super) ended: Option<(u64, String, u64)>,
-}
-
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    session: Cow<'a, str>,
 }
 
 /// Returns the one session whose id begins with `prefix`, else what to tell who asked for it.
