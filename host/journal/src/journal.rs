@@ -99,13 +99,6 @@ impl Journal {
         Durable::new(&self.shared.core, ticket)
     }
 
-    /// Commits what is pending on this thread, if commits are inline here and none is under
-    /// way; else does nothing. Called once per turn of an event loop, after all that was ready
-    /// has appended, it saves the waiting futures a turn each.
-    pub fn commit_now(&self) {
-        self.shared.core.commit_inline();
-    }
-
     /// Returns who commits at the moment.
     #[must_use]
     pub fn commit_mode(&self) -> CommitMode {
