@@ -1,8 +1,11 @@
-//! Identifiers of sessions and operations: UUIDv7, so that they sort by time.
+//! Identifiers of sessions, operations, approvals, grants and locks: UUIDv7, so that they sort
+//! by time.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Builds a UUIDv7 (RFC 9562, section 5.7) from a Unix time and ten random bytes.
 const fn uuid_v7(unix_ms: u64, random: [u8; 10]) -> u128 {
@@ -67,6 +70,13 @@ macro_rules! uuid_id {
                 serializer.collect_str(self)
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| Error::custom("not an id: a UUID with dashes"))
+            }
+        }
     };
 }
 
@@ -77,6 +87,18 @@ uuid_id! {
 uuid_id! {
     /// One unit of judgement within a session.
     OperationId
+}
+uuid_id! {
+    /// One question put to humans, and their answer.
+    ApprovalId
+}
+uuid_id! {
+    /// One time-boxed permission.
+    GrantId
+}
+uuid_id! {
+    /// One revocation in force.
+    LockId
 }
 
 #[cfg(test)]

@@ -6,11 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod approval;
 pub mod assessment;
 pub mod event;
 pub mod facts;
 pub mod fault;
+pub mod grant;
 pub mod id;
+pub mod lock;
 pub mod mask;
 pub mod name;
 pub mod principal;
@@ -19,7 +22,9 @@ pub mod verdict;
 pub use assessment::{Assessment, Finding};
 pub use facts::{Access, Facts, FunctionUse, OperationKind, RelationUse, StatementFacts};
 pub use fault::Fault;
-pub use id::{OperationId, SessionId};
+pub use grant::Grant;
+pub use id::{ApprovalId, GrantId, LockId, OperationId, SessionId};
+pub use lock::{Lock, LockTarget, Revocation};
 pub use name::{PluginName, ResourceName, Tag};
 pub use principal::{Actor, Principal, PrincipalKind};
 pub use verdict::{Refusal, Rule, Verdict};

@@ -1,9 +1,9 @@
 //! Who acts: taken from a verified token and from nothing else.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who acts, as the token says. Identity is the pair of issuer and subject, never an e-mail.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Principal {
     /// The configured name of the identity provider, e.g. `corp`.
     pub identity: String,
@@ -29,10 +29,29 @@ impl Principal {
     pub fn key(&self) -> String {
         format!("{}|{}", self.issuer, self.subject)
     }
+
+    /// Returns the key of each link of the delegation, the current actor first. An actor whose
+    /// issuer the token does not name is of the token's own issuer.
+    #[must_use]
+    pub fn delegation_keys(&self) -> Vec<String> {
+        self.delegation
+            .iter()
+            .map(|actor| {
+                let issuer = actor.issuer.as_deref().unwrap_or(&self.issuer);
+                format!("{issuer}|{}", actor.subject)
+            })
+            .collect()
+    }
+
+    /// Whether `key` (`issuer|subject`) is this principal or anyone who acts for it.
+    #[must_use]
+    pub fn involves(&self, key: &str) -> bool {
+        self.key() == key || self.delegation_keys().iter().any(|actor| actor == key)
+    }
 }
 
 /// Whether a principal is a person or a program.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// A program. Never approves.
@@ -42,7 +61,7 @@ pub enum PrincipalKind {
 }
 
 /// One link of the delegation chain: who acts on behalf of the subject.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Actor {
     /// The actor's `iss`, where the token names one.
     pub issuer: Option<String>,

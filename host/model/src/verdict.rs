@@ -77,7 +77,11 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// An approval is needed and no approver is configured.
+    /// Whoever was asked said no.
+    ApprovalDenied,
+    /// Nobody has answered yet: the same operation can be sent again.
+    ApprovalPending,
+    /// An approval is needed and cannot be had, or not any more.
     ApprovalUnavailable,
     /// A classifier failed.
     ClassifierFailed,
@@ -85,6 +89,8 @@ pub enum Rule {
     JournalUnavailable,
     /// A masker failed or no masker took a tagged field.
     MaskerFailed,
+    /// Access was revoked: a lock is in force.
+    Locked,
     /// No policy permits it, or one forbids it.
     PolicyDenied,
     /// A policy could not be evaluated.
@@ -104,10 +110,13 @@ impl Rule {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
+            Self::ApprovalDenied => "approval-denied",
+            Self::ApprovalPending => "approval-pending",
             Self::ApprovalUnavailable => "approval-unavailable",
             Self::ClassifierFailed => "classifier-failed",
             Self::JournalUnavailable => "journal-unavailable",
             Self::MaskerFailed => "masker-failed",
+            Self::Locked => "locked",
             Self::PolicyDenied => "policy-denied",
             Self::PolicyError => "policy-error",
             Self::ProtocolRefused => "protocol-refused",
