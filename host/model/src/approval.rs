@@ -239,8 +239,11 @@ impl Approval {
                 .hint("send the operation again to ask anew"),
             Standing::Withdrawn => refuse(Rule::ApprovalUnavailable, format!("approval {id} was withdrawn"))
                 .hint("send the operation again to ask anew"),
-            Standing::Used => refuse(Rule::ApprovalUnavailable, format!("approval {id} was used already"))
-                .hint("an approval lets one operation through once; send it again to ask anew"),
+            Standing::Used => refuse(
+                Rule::ApprovalUnavailable,
+                format!("approval {id} was used already"),
+            )
+            .hint("an approval lets one operation through once; send it again to ask anew"),
             Standing::Approved => refuse(
                 Rule::ApprovalUnavailable,
                 format!("approval {id} could not be used"),

@@ -40,10 +40,14 @@ impl Terms {
             let kind = harmless || self.kinds.contains(&statement.kind);
             let relations = self.relations.is_empty()
                 || statement.relations.iter().all(|used| {
-                    self.relations.iter().any(|granted| match granted.split_once('.') {
-                        Some((schema, name)) => used.schema.as_deref() == Some(schema) && used.name == name,
-                        None => used.name == *granted,
-                    })
+                    self.relations
+                        .iter()
+                        .any(|granted| match granted.split_once('.') {
+                            Some((schema, name)) => {
+                                used.schema.as_deref() == Some(schema) && used.name == name
+                            }
+                            None => used.name == *granted,
+                        })
                 });
             kind && relations
         })

@@ -24,7 +24,7 @@ pub struct Share {
 }
 
 /// How many persons a question may ask for in all: more never answer in time.
-pub const PERSONS_MAX: usize = 16;
+const PERSONS_MAX: usize = 16;
 
 impl Default for Quorum {
     /// One person whom policy lets approve.

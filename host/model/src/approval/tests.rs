@@ -71,7 +71,11 @@ fn one_yes_is_enough_where_one_is_asked_for_and_it_is_used_once() {
 fn nobody_answers_for_themselves_nor_for_whoever_they_act_for() {
     for own in ["alice", "agent-7"] {
         let mut approval = asked("1");
-        assert_eq!(approval.vote(vote(own, &[], true), 10), Err(VoteError::Own), "{own}");
+        assert_eq!(
+            approval.vote(vote(own, &[], true), 10),
+            Err(VoteError::Own),
+            "{own}"
+        );
         assert_eq!(approval, asked("1"));
     }
 }
@@ -110,7 +114,11 @@ fn a_person_counts_once_whatever_groups_they_are_in() {
 fn people_of_other_groups_do_not_fill_a_quorum() {
     let mut approval = asked("2 of dba");
     for (by, groups) in [("bob", &["sales"][..]), ("carol", &["dba"]), ("dora", &[])] {
-        assert_eq!(approval.vote(vote(by, groups, true), 1), Ok(Standing::Pending), "{by}");
+        assert_eq!(
+            approval.vote(vote(by, groups, true), 1),
+            Ok(Standing::Pending),
+            "{by}"
+        );
     }
     assert_eq!(approval.quorum.missing(&approval.votes), 1);
 }
@@ -168,16 +176,43 @@ fn each_part_of_the_content_changes_its_bytes() {
     };
     let delegation = ["i|a".to_owned()];
     let others = [
-        Content { protocol: "http", ..base },
-        Content { operation: b"delete from u", ..base },
-        Content { runs: &[b"x"], ..base },
-        Content { binds: Some(b""), ..base },
-        Content { binds: Some(b"1"), ..base },
-        Content { principal: "i|t", ..base },
-        Content { delegation: &delegation, ..base },
-        Content { resource: "q", ..base },
+        Content {
+            protocol: "http",
+            ..base
+        },
+        Content {
+            operation: b"delete from u",
+            ..base
+        },
+        Content {
+            runs: &[b"x"],
+            ..base
+        },
+        Content {
+            binds: Some(b""),
+            ..base
+        },
+        Content {
+            binds: Some(b"1"),
+            ..base
+        },
+        Content {
+            principal: "i|t",
+            ..base
+        },
+        Content {
+            delegation: &delegation,
+            ..base
+        },
+        Content {
+            resource: "q",
+            ..base
+        },
         Content { policy: "o", ..base },
-        Content { surroundings: b"s", ..base },
+        Content {
+            surroundings: b"s",
+            ..base
+        },
     ];
     let mut all: Vec<Vec<u8>> = others.into_iter().map(bytes).collect();
     all.push(bytes(base));
