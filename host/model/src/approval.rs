@@ -218,8 +218,8 @@ impl Approval {
     /// like this.
     #[must_use]
     pub fn refusal(&self, standing: Standing) -> Refusal {
-        let refuse = |rule, what: String| Refusal::new(rule, Fault::Client, what);
         let id = self.id;
+        let refuse = |rule, what: String| Refusal::new(rule, Fault::Client, what).approval(id);
         match standing {
             Standing::Denied => {
                 let no = self.votes.iter().rev().find(|vote| !vote.agrees);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::assessment::Assessment;
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::id::{OperationId, SessionId};
+use crate::id::{ApprovalId, OperationId, SessionId};
 use crate::name::{ResourceName, Tag};
 use crate::principal::Principal;
 use crate::verdict::{Refusal, Verdict};
@@ -239,6 +239,8 @@ pub struct Intent<'a> {
     /// SHA-256 over the session's salt and the bind message: ties the values to this entry
     /// without letting anyone guess them from it. The salt is in the recording.
     pub bind_commitment: Option<[u8; 32]>,
+    /// The approval it was asked under, or that lets it run.
+    pub approval: Option<ApprovalId>,
 }
 
 impl Intent<'_> {
@@ -258,6 +260,9 @@ impl Intent<'_> {
             out.extend_from_slice(br#","bind_commitment":""#);
             push_hex(commitment, out);
             out.push(b'"');
+        }
+        if let Some(approval) = &self.approval {
+            let _ = write!(out, r#","approval":"{approval}""#);
         }
         let body = out.len();
         out.extend_from_slice(&self.judgement.json);

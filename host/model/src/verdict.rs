@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::fault::Fault;
+use crate::id::ApprovalId;
 
 /// The gate's decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,6 +51,9 @@ pub struct Refusal {
     pub hint: Option<Cow<'static, str>>,
     /// The ids of the policies that forbade it, if policies did.
     pub policies: Vec<String>,
+    /// The approval it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
 }
 
 impl Refusal {
@@ -62,7 +66,15 @@ impl Refusal {
             message: message.into(),
             hint: None,
             policies: Vec::new(),
+            approval: None,
         }
+    }
+
+    /// Names the approval it is about.
+    #[must_use]
+    pub fn approval(mut self, approval: ApprovalId) -> Self {
+        self.approval = Some(approval);
+        self
     }
 
     /// Adds what the client can do instead.
@@ -101,6 +113,8 @@ pub enum Rule {
     ProtocolRefused,
     /// The statement uses masked data in a way that could reveal it.
     TaggedUse,
+    /// The transaction has failed: nothing in it runs any more.
+    TransactionFailed,
     /// The statement does not parse, or holds something the parser's walker does not know.
     Unparsable,
 }
@@ -122,6 +136,7 @@ impl Rule {
             Self::ProtocolRefused => "protocol-refused",
             Self::SessionEnded => "session-ended",
             Self::TaggedUse => "tagged-use",
+            Self::TransactionFailed => "transaction-failed",
             Self::Unparsable => "unparsable",
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::event::Judgement;
-use model::{Fault, OperationId, Refusal, Rule, Verdict};
+use model::{ApprovalId, Fault, OperationId, Refusal, Rule, Verdict};
 
 /// A judged statement: shared between all executions it holds for.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Operation<A> {
     pub bind_commitment: Option<[u8; 32]>,
     judged: Option<Arc<Judged<A>>>,
     decision: Option<Refusal>,
+    /// The approval that was asked for, or that let it through.
+    approval: Option<ApprovalId>,
     released: bool,
 }
 
@@ -48,7 +50,24 @@ impl<A> Operation<A> {
             bind_commitment,
             judged: None,
             decision: None,
+            approval: None,
             released: false,
+        }
+    }
+
+    /// Makes an operation that goes on with what `approval` has let through: the next rows of
+    /// one execution are not asked for again.
+    #[must_use]
+    pub fn continuing(
+        id: OperationId,
+        binds: Option<u16>,
+        bind_commitment: Option<[u8; 32]>,
+        approval: ApprovalId,
+    ) -> Self {
+        Self {
+            approval: Some(approval),
+            released: true,
+            ..Self::new(id, binds, bind_commitment)
         }
     }
 
@@ -56,6 +75,22 @@ impl<A> Operation<A> {
     #[must_use]
     pub fn judged(&self) -> Option<&Arc<Judged<A>>> {
         self.judged.as_ref()
+    }
+
+    /// Returns the approval that was asked for it or let it through, if there was any.
+    #[must_use]
+    pub fn approval(&self) -> Option<ApprovalId> {
+        self.approval
+    }
+
+    /// Returns the approval that lets it run although policy asks for one.
+    #[must_use]
+    pub fn released_by(&self) -> Option<ApprovalId> {
+        let held = matches!(
+            self.judged.as_deref().map(|j| &j.verdict),
+            Some(Verdict::Hold { .. })
+        );
+        self.approval.filter(|_| held && self.released)
     }
 
     /// Returns why the operation may not run; `None` if it may.
@@ -100,6 +135,20 @@ pub enum Waiting {
     Durability,
     /// Nothing more: the batch can be taken off with [`Road::leave`].
     Done,
+}
+
+/// What comes of asking a human.
+#[derive(Debug)]
+pub enum Answer<A> {
+    /// It runs, under this approval, by this judgement: a new one, made when it was released.
+    Release {
+        /// The approval, used up by now.
+        approval: ApprovalId,
+        /// What the gate says of the operation now. If that is a refusal, it does not run.
+        judged: Arc<Judged<A>>,
+    },
+    /// It does not run.
+    Refuse(Refusal),
 }
 
 /// The road for one batch of operations at a time.
@@ -196,30 +245,58 @@ impl<A> Road<A> {
         true
     }
 
-    /// Takes in a human's answer for the held operation: `Ok` lets it run.
-    pub fn answer(&mut self, answer: Result<(), Refusal>, now_us: u64) {
+    /// Returns the operation that waits for a human's answer.
+    #[must_use]
+    pub fn held(&self) -> Option<&Operation<A>> {
+        match self.waiting {
+            Waiting::Approval { index, .. } => self.operations.get(index),
+            _ => None,
+        }
+    }
+
+    /// Takes note under which approval the held operation was asked for.
+    pub fn asked(&mut self, approval: ApprovalId) {
+        if let Waiting::Approval { index, .. } = self.waiting {
+            self.operations[index].approval = Some(approval);
+        }
+    }
+
+    /// Takes in the answer for the held operation.
+    pub fn answer(&mut self, answer: Answer<A>, now_us: u64) {
         let Waiting::Approval { index, .. } = self.waiting else {
             return;
         };
+        let operation = &mut self.operations[index];
         match answer {
-            Ok(()) => self.operations[index].released = true,
-            Err(refusal) => self.operations[index].decision = Some(refusal),
+            Answer::Release { approval, judged } => {
+                operation.approval = Some(approval);
+                operation.judged = Some(judged);
+                operation.released = true;
+            }
+            Answer::Refuse(refusal) => {
+                let refusal = match operation.approval {
+                    Some(approval) => refusal.approval(approval),
+                    None => refusal,
+                };
+                operation.decision = Some(refusal);
+            }
         }
         self.waiting = self.next_hold(index + 1, now_us);
     }
 
-    /// Lets time pass: a hold that has lasted too long is refused.
+    /// Lets time pass: a hold that has lasted too long is refused. What was asked stays open:
+    /// the same operation, sent again, takes up where this one left.
     pub fn tick(&mut self, now_us: u64) {
         if let Waiting::Approval { until_us, .. } = self.waiting
             && until_us <= now_us
         {
             let refusal = Refusal::new(
-                Rule::ApprovalUnavailable,
-                Fault::Operator,
-                "nobody answered in time",
+                Rule::ApprovalPending,
+                Fault::Client,
+                "nobody has answered yet, and the operation waits no longer",
             )
-            .hint("ask an approver, then send the statement again");
-            self.answer(Err(refusal), now_us);
+            .hint("send exactly the same operation again; once it is approved, it runs");
+            self.answer(Answer::Refuse(refusal), now_us);
         }
     }
 
@@ -258,10 +335,10 @@ impl<A> Road<A> {
 
     fn next_hold(&self, from: usize, now_us: u64) -> Waiting {
         let held = |operation: &Operation<A>| {
-            operation
-                .judged
-                .as_deref()
-                .is_some_and(|j| matches!(j.verdict, Verdict::Hold { .. }))
+            let verdict = operation.judged.as_deref().map(|j| &j.verdict);
+            matches!(verdict, Some(Verdict::Hold { .. }))
+                && !operation.released
+                && operation.decision.is_none()
         };
         match self.operations[from..].iter().position(held) {
             Some(offset) => Waiting::Approval {

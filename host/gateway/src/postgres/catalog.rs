@@ -164,6 +164,7 @@ impl Reader<'_> {
             judgement: &judgement,
             binds: None,
             bind_commitment: None,
+            approval: None,
         };
         let ticket = journal
             .append(|out| intent.encode(clock::unix_us(), out))

@@ -50,6 +50,7 @@ fn every_entry_is_one_flat_json_object() {
         judgement: &judgement,
         binds: Some(2),
         bind_commitment: Some([0xAB; 32]),
+        approval: None,
     }
     .encode(9, &mut out);
     let entry = parse(&out);
@@ -83,6 +84,7 @@ fn a_refused_intent_names_its_rule() {
         judgement: &judgement(&verdict, "x"),
         binds: None,
         bind_commitment: None,
+        approval: None,
     }
     .encode(0, &mut out);
     let entry = parse(&out);

@@ -12,9 +12,12 @@
 
 mod batch;
 mod client;
+mod conduct;
 mod expected;
+mod hold;
 mod masks;
 mod names;
+mod outbox;
 mod refusal;
 mod rows;
 mod server;
@@ -24,123 +27,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::event::Intent;
-use model::{Facts, Fault, OperationId, Refusal, SessionId};
+use model::{Fault, OperationId, SessionId};
 
 use self::batch::Batch;
+pub use self::conduct::{Conduct, JudgedStatement, NameChange};
 use self::expected::{Owed, is_barrier};
+pub use self::hold::{Held, NOTICE_EVERY_US};
 pub use self::masks::{Host, RowMask};
 use self::masks::{MaskCache, SharedMask};
 pub use self::names::Lookup;
 use self::names::Names;
+pub use self::outbox::{Mark, Outbox};
 pub use self::refusal::sqlstate;
 use super::frame::FrameError;
-use crate::session::{Judged, Road, Waiting};
-
-/// Where one side's bytes wait to be written.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-/// An outbox keeps at most this much memory once it is empty; a spike must not stay for good.
-const OUTBOX_KEPT_BYTES: usize = 256 << 10;
-
-/// How much of what was sent an outbox may keep before it moves the rest to the front.
-const OUTBOX_SENT_BYTES_MAX: usize = 64 << 10;
-
-impl Outbox {
-    /// Returns what is still to be written.
-    #[must_use]
-    pub fn pending(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
-
-    /// Takes note that `count` bytes were written.
-    pub fn advance(&mut self, count: usize) {
-        self.sent = (self.sent + count).min(self.bytes.len());
-        if self.sent == self.bytes.len() {
-            self.bytes.clear();
-            self.sent = 0;
-            self.bytes.shrink_to(OUTBOX_KEPT_BYTES);
-        } else if self.sent >= OUTBOX_SENT_BYTES_MAX && self.sent >= self.pending().len() {
-            // A peer that always leaves something behind must not make the outbox grow. At
-            // most as much is moved as was sent since the last time.
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
-
-    /// Appends bytes to be written.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
-    /// Keeps the first `count` bytes of what is still to be written.
-    fn truncate(&mut self, count: usize) {
-        self.bytes.truncate(self.sent + count);
-    }
-}
-
-/// How far the client's outbox was filled at some moment; see [`Relay::mark`].
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    pending: usize,
-    upstream_pass: usize,
-    upstream_ended: bool,
-}
-
-/// What the relay needs to know of a statement beyond its verdict.
-#[derive(Clone, Debug, Default)]
-pub struct Conduct {
-    /// The parser's findings.
-    pub facts: Facts,
-    /// The statement reads or writes a relation with tagged columns: the server's messages
-    /// about it may quote them and are scrubbed.
-    pub touches_tagged: bool,
-    /// Objects may be created, changed or dropped: what is known of the catalog is stale.
-    pub changes_catalog: bool,
-    /// Settings may change: what follows must not be judged before that is over.
-    pub changes_settings: bool,
-    /// What each statement does to the names of prepared statements and cursors, in order.
-    pub names: Vec<NameChange>,
-}
-
-/// What one statement of SQL does to the session's names.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum NameChange {
-    /// Nothing.
-    None,
-    /// `PREPARE name AS query`.
-    Prepare {
-        /// The name.
-        name: String,
-        /// The query's exact text.
-        query: Arc<[u8]>,
-    },
-    /// `DEALLOCATE name`.
-    Deallocate(String),
-    /// `DEALLOCATE ALL`, `DISCARD ALL`.
-    DeallocateAll,
-    /// `DECLARE name CURSOR FOR query`.
-    Declare {
-        /// The name.
-        name: String,
-        /// The query's exact text.
-        query: Arc<[u8]>,
-    },
-    /// `CLOSE name`.
-    Close(String),
-    /// `CLOSE ALL`.
-    CloseAll,
-}
-
-/// A judged statement of this protocol.
-pub type JudgedStatement = Judged<Conduct>;
+use crate::session::{Road, Waiting};
 
 /// What a relay is made with.
 #[derive(Clone, Debug)]
@@ -248,6 +148,8 @@ pub struct Relay {
     /// The client is so far ahead of that answer that it is read no further.
     glutted: bool,
     poisons: u64,
+    /// See [`Relay::surroundings`].
+    surroundings: [u8; 32],
     /// What is left of a frame that is streamed without being kept, per direction.
     client_pass: usize,
     client_drop: usize,
@@ -299,6 +201,7 @@ impl Relay {
             blocked: false,
             glutted: false,
             poisons: 0,
+            surroundings: [0; 32],
             client_pass: 0,
             client_drop: 0,
             upstream_pass: 0,
@@ -366,20 +269,11 @@ impl Relay {
             }
         }
         self.road.judge(judged, now_us);
+        self.settle_hold(now_us);
         if let Waiting::Approval { .. } = self.road.waiting() {
             // A human takes long: what the server has done so far goes to the client first.
             self.flush_upstream();
         }
-    }
-
-    /// Takes in a human's answer for the held operation.
-    pub fn answer_hold(&mut self, answer: Result<(), Refusal>, now_us: u64) {
-        self.road.answer(answer, now_us);
-    }
-
-    /// Lets time pass.
-    pub fn tick(&mut self, now_us: u64) {
-        self.road.tick(now_us);
     }
 
     /// Returns the intents that must be durable before the batch goes on.
@@ -392,6 +286,7 @@ impl Relay {
                 judgement: &judged.judgement,
                 binds: operation.binds,
                 bind_commitment: operation.bind_commitment,
+                approval: operation.approval(),
             })
         })
     }

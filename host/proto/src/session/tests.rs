@@ -30,6 +30,15 @@ fn hold() -> Arc<Judged<()>> {
     judged(Verdict::Hold { policies: Vec::new() })
 }
 
+fn release(judged: Arc<Judged<()>>) -> Answer<()> {
+    Answer::Release {
+        approval: APPROVAL,
+        judged,
+    }
+}
+
+const APPROVAL: ApprovalId = ApprovalId::new(1, [9; 10]);
+
 fn entered(count: u8) -> Road<()> {
     let mut road = Road::new(HOLD);
     let mut operations = (0..count)
@@ -71,12 +80,13 @@ fn a_journal_that_cannot_be_written_refuses_the_whole_batch() {
 
 #[test]
 fn a_held_operation_runs_only_when_released() {
+    let no = || Refusal::new(Rule::PolicyDenied, Fault::Client, "no");
     for (answer, refused) in [
-        (Ok(()), None),
-        (
-            Err(Refusal::new(Rule::PolicyDenied, Fault::Client, "no")),
-            Some(Rule::PolicyDenied),
-        ),
+        (release(hold()), None),
+        (release(run()), None),
+        // Judged once more when it was released, and not as before.
+        (release(judged(Verdict::Refuse(no()))), Some(Rule::PolicyDenied)),
+        (Answer::Refuse(no()), Some(Rule::PolicyDenied)),
     ] {
         let mut road = entered(1);
         road.judge(hold(), 0);
@@ -97,13 +107,39 @@ fn a_hold_ends_by_itself_and_a_late_answer_changes_nothing() {
     road.tick(4_999_999);
     assert!(matches!(road.waiting(), Waiting::Approval { .. }));
     road.tick(5_000_000);
-    road.answer(Ok(()), 5_000_001);
+    road.answer(release(hold()), 5_000_001);
     road.durable(true);
     let operations = road.leave().expect("the batch is done");
     assert_eq!(
         operations[0].refusal().map(|r| r.rule),
-        Some(Rule::ApprovalUnavailable)
+        Some(Rule::ApprovalPending)
     );
+}
+
+#[test]
+fn a_refusal_names_the_approval_that_was_asked_for() {
+    let mut road = entered(1);
+    road.judge(hold(), 0);
+    road.asked(APPROVAL);
+    road.tick(5_000_000);
+    road.durable(true);
+    let operations = road.leave().expect("the batch is done");
+    let refusal = operations[0].refusal().expect("refused");
+    assert_eq!(refusal.approval, Some(APPROVAL));
+    assert_eq!(operations[0].released_by(), None);
+}
+
+#[test]
+fn what_goes_on_with_something_approved_is_not_asked_for_again() {
+    let mut road = Road::new(HOLD);
+    let operation = Operation::continuing(OperationId::new(0, [0; 10]), None, None, APPROVAL);
+    road.enter(&mut vec![operation]);
+    road.judge(hold(), 0);
+    assert_eq!(road.waiting(), Waiting::Durability);
+    road.durable(true);
+    let operations = road.leave().expect("the batch is done");
+    assert_eq!(operations[0].refusal(), None);
+    assert_eq!(operations[0].released_by(), Some(APPROVAL));
 }
 
 #[test]

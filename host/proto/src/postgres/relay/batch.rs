@@ -1,5 +1,6 @@
 //! Reads client frames into the batch that goes on the road together.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -56,6 +57,22 @@ impl Batch {
             }
         }
         None
+    }
+
+    /// Returns where in the client's buffer the Bind message of `operation` lies, if it is in
+    /// the batch.
+    pub(super) fn binding(&self, operation: usize) -> Option<Range<usize>> {
+        self.steps.iter().find_map(|step| match step.action {
+            Action::Bind { operation: bound, .. } if bound == operation => Some(step.start..step.end),
+            _ => None,
+        })
+    }
+
+    /// Whether a frame of the batch executes a portal as `operation`.
+    pub(super) fn is_execution(&self, operation: usize) -> bool {
+        let executes =
+            |step: &Step| matches!(step.action, Action::Execute { operation: o, .. } if o == operation);
+        self.steps.iter().any(executes)
     }
 
     /// Returns the frames before the last one of `operation`.
@@ -216,9 +233,8 @@ impl Relay {
         let mut body = Body::of(frame);
         let name = body.string()?;
         let sql = body.string()?;
-        for _ in 0..body.u16()? {
-            body.i32()?;
-        }
+        let types = 4 * usize::from(body.u16()?);
+        let declared_types = body.bytes(types)?;
         body.end()?;
         if self.names.has_no_room_for_statement(name) {
             let denial = Denial::Refused(super::refusal::too_many_names());
@@ -226,7 +242,7 @@ impl Relay {
         }
         Ok(Some(Action::Parse {
             name: name.into(),
-            statement: Statement::new(sql),
+            statement: Statement::new(sql, declared_types),
         }))
     }
 
@@ -272,7 +288,11 @@ impl Relay {
     /// Puts an operation of this portal into the batch; returns its place.
     fn add_operation(&mut self, portal: &Arc<Portal>, now_us: u64) -> usize {
         let id = self.next_operation(now_us);
-        let entry = Operation::new(id, Some(portal.binds), Some(portal.bind_commitment));
+        let (binds, commitment) = (Some(portal.binds), Some(portal.bind_commitment));
+        let entry = match portal.approval() {
+            Some(approval) => Operation::continuing(id, binds, commitment, approval),
+            None => Operation::new(id, binds, commitment),
+        };
         self.batch.operations.push(entry);
         self.batch.statements.push(Arc::clone(&portal.statement));
         self.batch.operations.len() - 1
@@ -329,7 +349,7 @@ impl Relay {
         let operation = self.batch.operations.len();
         let id = self.next_operation(now_us);
         self.batch.operations.push(Operation::new(id, None, None));
-        self.batch.statements.push(Statement::new(sql));
+        self.batch.statements.push(Statement::new(sql, &[]));
         Ok(Action::Query { operation })
     }
 }

@@ -127,7 +127,7 @@ impl Relay {
             at += header.total;
         }
         while gone && matches!(self.road.waiting(), Waiting::Approval { .. }) {
-            self.road.answer(Err(refusal::client_left()), now_us);
+            self.refuse_hold(refusal::client_left(), now_us);
         }
     }
 
@@ -225,14 +225,14 @@ impl Relay {
                     name,
                     portal,
                 } => match entries.get_mut(index) {
-                    Some(entry) if executed[index] => {
-                        let refusal = entry.as_ref().and_then(|(operation, _)| operation.refusal());
-                        self.bind(bytes, name, portal, refusal, None);
-                    }
                     Some(entry) => {
-                        let entry = entry.take();
-                        let refusal = entry.as_ref().and_then(|(operation, _)| operation.refusal());
-                        self.bind(bytes, name, portal, refusal, entry.map(|entry| (entry, now_us)));
+                        let operation = entry.as_ref().map(|(operation, _)| operation);
+                        let refusal = operation.and_then(Operation::refusal);
+                        if let Some(approval) = operation.and_then(Operation::released_by) {
+                            portal.set_approval(approval);
+                        }
+                        let alone = if executed[index] { None } else { entry.take() };
+                        self.bind(bytes, name, portal, refusal, alone.map(|entry| (entry, now_us)));
                     }
                     None => self.poison(Denial::NoPortal(name), false),
                 },
@@ -388,10 +388,11 @@ impl Relay {
     }
 
     /// Sets an operation that may run under way.
-    fn run(&mut self, (operation, _): Entry, now_us: u64) -> Option<Running> {
+    fn run(&mut self, (operation, statement): Entry, now_us: u64) -> Option<Running> {
         // An operation that nobody judged has a refusal, so this one was judged.
         let judged = Arc::clone(operation.judged()?);
         self.tagged |= judged.analysis.touches_tagged;
+        self.note_surroundings(&statement.sql, &judged);
         let masking = self.options.masking;
         Some(Running::new(operation.id, judged, masking, now_us))
     }

@@ -262,7 +262,7 @@ impl Running {
     }
 }
 
-fn changes_names(judged: &JudgedStatement) -> bool {
+pub(super) fn changes_names(judged: &JudgedStatement) -> bool {
     let names = &judged.analysis.names;
     names.iter().any(|change| *change != NameChange::None)
 }

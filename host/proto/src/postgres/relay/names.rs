@@ -6,8 +6,9 @@
 //! of the same name.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use model::ApprovalId;
 use smallvec::SmallVec;
 
 use super::batch::{Action, Step};
@@ -28,6 +29,10 @@ const NAMES_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) sql: Arc<[u8]>,
+    /// The OIDs of its parameters' types, four bytes each, as far as the client has said.
+    pub(super) declared_types: Box<[u8]>,
+    /// The same as the server has told, if it was asked.
+    types: OnceLock<Box<[u8]>>,
     state: Mutex<StatementState>,
 }
 
@@ -56,9 +61,11 @@ impl Description {
 }
 
 impl Statement {
-    pub(super) fn new(sql: &[u8]) -> Arc<Self> {
+    pub(super) fn new(sql: &[u8], declared_types: &[u8]) -> Arc<Self> {
         Arc::new(Self {
             sql: sql.into(),
+            declared_types: declared_types.into(),
+            types: OnceLock::new(),
             state: Mutex::default(),
         })
     }
@@ -67,8 +74,20 @@ impl Statement {
     fn inside(query: &Arc<[u8]>) -> Arc<Self> {
         Arc::new(Self {
             sql: Arc::clone(query),
+            declared_types: Box::default(),
+            types: OnceLock::new(),
             state: Mutex::default(),
         })
+    }
+
+    /// Returns the types that the server has told of its parameters.
+    pub(super) fn types(&self) -> &[u8] {
+        self.types.get().map_or(&[], |types| types)
+    }
+
+    /// Takes in the types of the parameters; those of one statement never change.
+    pub(super) fn set_types(&self, types: &[u8]) {
+        let _ = self.types.set(types.into());
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, StatementState> {
@@ -141,6 +160,8 @@ struct PortalState {
     description: Description,
     /// The result's mask once its shape is known: `Some(None)` says that nothing is masked.
     mask: Option<Option<SharedMask>>,
+    /// The approval under which it runs: its further rows are part of the same execution.
+    approval: Option<ApprovalId>,
 }
 
 impl Portal {
@@ -173,6 +194,14 @@ impl Portal {
         if state.description != Description::Known {
             state.description = Description::Asked(stretch);
         }
+    }
+
+    pub(super) fn approval(&self) -> Option<ApprovalId> {
+        self.state().approval
+    }
+
+    pub(super) fn set_approval(&self, approval: ApprovalId) {
+        self.state().approval = Some(approval);
     }
 
     pub(super) fn mask(&self) -> Option<Option<SharedMask>> {
@@ -399,7 +428,7 @@ fn look_up<T>(
 }
 
 fn statement_bytes(name: &[u8], statement: &Statement) -> usize {
-    name.len() + statement.sql.len()
+    name.len() + statement.sql.len() + statement.declared_types.len()
 }
 
 fn portal_bytes(name: &[u8], portal: &Portal) -> usize {

@@ -18,11 +18,16 @@ use crate::postgres::mask::build_error;
 #[must_use]
 pub const fn sqlstate(rule: Rule) -> &'static str {
     match rule {
-        Rule::ApprovalUnavailable | Rule::PolicyDenied | Rule::TaggedUse => "42501",
+        Rule::ApprovalDenied
+        | Rule::ApprovalPending
+        | Rule::ApprovalUnavailable
+        | Rule::PolicyDenied
+        | Rule::TaggedUse => "42501",
         Rule::ClassifierFailed | Rule::MaskerFailed | Rule::PolicyError => "58000",
         Rule::JournalUnavailable => "58030",
         Rule::ProtocolRefused => "0A000",
-        Rule::SessionEnded => "57P01",
+        Rule::Locked | Rule::SessionEnded => "57P01",
+        Rule::TransactionFailed => "25P02",
         Rule::Unparsable => "42601",
     }
 }
@@ -93,7 +98,28 @@ fn detail(refusal: &Refusal) -> String {
         detail.push_str(" policies=");
         detail.push_str(&refusal.policies.join(","));
     }
+    if let Some(approval) = refusal.approval {
+        // Writing to a string cannot fail.
+        let _ = write!(detail, " approval={approval}");
+    }
     detail
+}
+
+/// Appends a notice to the client.
+pub(super) fn put_notice(out: &mut Vec<u8>, message: &str, detail: &str) {
+    frame::put(out, b'N', |body| {
+        for (field, text) in [
+            (b'S', "NOTICE"),
+            (b'V', "NOTICE"),
+            (b'C', "00000"),
+            (b'M', message),
+            (b'D', detail),
+        ] {
+            body.push(field);
+            frame::put_string(body, text.as_bytes());
+        }
+        body.push(0);
+    });
 }
 
 /// Appends the error that ends a session.

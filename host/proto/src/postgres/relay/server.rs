@@ -32,6 +32,7 @@ impl Relay {
         let mut at = 0;
         let result = self.take_messages(input, &mut at, host, now_us);
         frame::discard(input, at);
+        self.settle_hold(now_us);
         result
     }
 
@@ -144,7 +145,16 @@ impl Relay {
 
     fn on_parameters(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
         match self.expected.front() {
-            Some(Expected::DescribeStatement { .. }) => self.emit(message, host),
+            Some(Expected::DescribeStatement { statement }) => {
+                let mut body = Body::of(message);
+                let count = body.u16().map_err(upstream_frame)?;
+                let types = body.bytes(4 * usize::from(count)).map_err(upstream_frame)?;
+                body.end().map_err(upstream_frame)?;
+                if let Some(statement) = statement {
+                    statement.set_types(types);
+                }
+                self.emit(message, host)
+            }
             _ => Err(out_of_turn()),
         }
     }

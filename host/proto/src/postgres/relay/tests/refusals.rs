@@ -125,23 +125,22 @@ fn a_refusal_before_a_flush_skips_until_the_sync() {
 }
 
 #[test]
-fn a_portal_bound_earlier_is_refused_where_it_is_executed() {
+fn what_was_approved_when_it_was_bound_is_not_asked_for_again() {
     play(false, |stage| {
         stage.client(&[query("begin")]);
         stage.server(&[complete("BEGIN"), ready(b'T')]);
         stage.client(&[parse("", "hold"), bind("c", ""), flush()]);
-        stage.relay.answer_hold(Ok(()), 0);
+        stage.release();
         stage.turn();
         stage.server(&[parsed(), bound()]);
         stage.upstream_out();
         stage.client_out();
+        // The approval of the bind is for its execution, too.
         stage.client(&[execute("c"), sync()]);
-        stage.relay.answer_hold(Err(super::stage::refusal()), 0);
-        stage.turn();
-        stage.upstream_gets(&[poison(1), sync()]);
-        stage.server(&[error("34000", "p"), ready(b'E')]);
-        stage.client_gets(&[refused(), ready(b'E')]);
-        stage.outcomes_are(&["ok", "ok", "refused"]);
+        stage.upstream_gets(&[execute("c"), sync()]);
+        stage.server(&[complete("SELECT 0"), ready(b'T')]);
+        stage.client_gets(&[complete("SELECT 0"), ready(b'T')]);
+        stage.outcomes_are(&["ok", "ok", "ok"]);
     });
 }
 
@@ -172,7 +171,7 @@ fn a_held_query_waits_for_its_answer() {
         // The server may speak meanwhile.
         stage.server(&[notification()]);
         stage.client_gets(&[notification()]);
-        stage.relay.answer_hold(Ok(()), 0);
+        stage.release();
         stage.turn();
         stage.upstream_gets(&[query("hold")]);
         assert_eq!(stage.intents, 1);
@@ -183,7 +182,7 @@ fn a_held_query_waits_for_its_answer() {
 fn a_held_query_is_refused_by_answer_or_by_time() {
     play(true, |stage| {
         stage.client(&[query("hold")]);
-        stage.relay.answer_hold(Err(super::stage::refusal()), 0);
+        stage.relay.refuse_hold(super::stage::refusal(), 0);
         stage.turn();
         stage.client_gets(&[refused(), ready(b'I')]);
         stage.client(&[query("hold")]);
@@ -195,11 +194,11 @@ fn a_held_query_is_refused_by_answer_or_by_time() {
             .tick(u64::try_from(HOLD.as_micros()).expect("seconds"));
         stage.turn();
         let late = Refusal::new(
-            Rule::ApprovalUnavailable,
-            Fault::Operator,
-            "nobody answered in time",
+            Rule::ApprovalPending,
+            Fault::Client,
+            "nobody has answered yet, and the operation waits no longer",
         )
-        .hint("ask an approver, then send the statement again");
+        .hint("send exactly the same operation again; once it is approved, it runs");
         stage.client_gets(&[denial(&Denial::Refused(late)), ready(b'I')]);
         stage.upstream_gets(&[]);
         stage.rests_after(&["refused", "refused"]);
