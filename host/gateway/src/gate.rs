@@ -175,7 +175,7 @@ impl Gate {
             resolve(&mut told, full, &self.limits, &prepared);
             analysis.facts = told.facts;
         }
-        let Some(alone) = resolve_own(&mut analysis, &catalogs, &self.limits, &prepared) else {
+        let Some(runs) = resolve_own(&mut analysis, &catalogs, &self.limits, &prepared) else {
             return Judging::Wait;
         };
         let own_tags = catalogs.own.has_tags();
@@ -194,14 +194,15 @@ impl Gate {
         analysis.touches_tagged |=
             own_tags && analysis.statements.iter().any(|note| reads_cursor(&note.effect));
         // What is unknown now may be known, or another's, the next time.
-        let lone = alone && analysis.unknown_relations.is_empty();
+        let lone = runs.is_empty() && analysis.unknown_relations.is_empty();
         let (verdict, assessment) = self.decide(asker, upstream, sql, &analysis);
         let judged = Arc::new(self.render(
             sql,
             analysis,
             verdict,
-            &assessment,
+            assessment,
             if lone { version } else { ONCE },
+            runs.into_iter().flatten().collect(),
         ));
         if lone && sql.len() <= KEPT_STATEMENT_BYTES_MAX {
             let key = Key {
@@ -287,8 +288,9 @@ impl Gate {
         sql: &[u8],
         analysis: Analysis,
         verdict: Verdict,
-        assessment: &Assessment,
+        assessment: Assessment,
         version: u64,
+        runs: Vec<Arc<[u8]>>,
     ) -> JudgedStatement {
         let text = match (self.detail, &analysis.loggable) {
             (StatementDetail::None, _) => Cow::Borrowed(""),
@@ -299,28 +301,29 @@ impl Gate {
             statement: &text,
             statement_sha256: &hex::encode(Sha256::digest(sql)),
             facts: &analysis.facts,
-            assessment,
+            assessment: &assessment,
             verdict: &verdict,
             policy: self.policy.hash(),
         });
         JudgedStatement {
             verdict,
             judgement,
-            analysis: conduct(analysis, sql),
+            analysis: conduct(analysis, assessment, sql, runs),
             version,
         }
     }
 }
 
-/// Takes in what SQL's EXECUTE runs, judged by today's catalog as if it stood there itself.
-/// `Some(false)`: the judgement holds for this one execution; `None`: the server must answer
-/// first.
+/// Takes in what SQL's EXECUTE runs, judged by today's catalog as if it stood there itself, and
+/// returns the texts. If there are any, the judgement holds for this one execution. `None`: the
+/// server must answer first.
 fn resolve(
     analysis: &mut Analysis,
     catalog: &Catalog,
     limits: &Limits,
     prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
-) -> Option<bool> {
+) -> Option<Vec<Option<Arc<[u8]>>>> {
+    let mut runs = Vec::new();
     let names: Vec<String> = analysis
         .statements
         .iter()
@@ -335,11 +338,18 @@ fn resolve(
     for name in &names {
         let inner = match prepared(name) {
             Lookup::Wait => return None,
-            Lookup::Found(query) => analyse(&query, catalog, limits),
-            Lookup::Missing => Analysis {
-                refusal: Some(not_prepared(name)),
-                ..Analysis::default()
-            },
+            Lookup::Found(query) => {
+                let inner = analyse(&query, catalog, limits);
+                runs.push(Some(query));
+                inner
+            }
+            Lookup::Missing => {
+                runs.push(None);
+                Analysis {
+                    refusal: Some(not_prepared(name)),
+                    ..Analysis::default()
+                }
+            }
         };
         // What changes names or the catalog must be seen to do so.
         let plain = inner
@@ -352,7 +362,7 @@ fn resolve(
         analysis.unknown_relations.extend(inner.unknown_relations);
         analysis.facts.statements.extend(inner.facts.statements);
     }
-    Some(names.is_empty())
+    Some(runs)
 }
 
 /// The same for the principal's own view; where policies were told of more, the facts stay.
@@ -361,13 +371,13 @@ fn resolve_own(
     catalogs: &CatalogPair,
     limits: &Limits,
     prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
-) -> Option<bool> {
+) -> Option<Vec<Option<Arc<[u8]>>>> {
     let told = catalogs.full.is_some().then(|| analysis.facts.clone());
-    let alone = resolve(analysis, &catalogs.own, limits, prepared);
+    let runs = resolve(analysis, &catalogs.own, limits, prepared);
     if let Some(told) = told {
         analysis.facts = told;
     }
-    alone
+    runs
 }
 
 fn not_prepared(name: &str) -> Refusal {
@@ -405,7 +415,7 @@ fn unscanned_copy(analysis: &Analysis, upstream: &Upstream) -> Option<Refusal> {
 }
 
 /// What the relay has to know of the statement.
-fn conduct(analysis: Analysis, sql: &[u8]) -> Conduct {
+fn conduct(analysis: Analysis, assessment: Assessment, sql: &[u8], runs: Vec<Arc<[u8]>>) -> Conduct {
     let changes_catalog = analysis.statements.iter().any(|note| note.changes_catalog);
     let changes_settings = analysis.statements.iter().any(|note| note.changes_settings);
     let names = analysis.statements.into_iter().map(|note| {
@@ -420,7 +430,10 @@ fn conduct(analysis: Analysis, sql: &[u8]) -> Conduct {
         changes_catalog,
         changes_settings,
         names: names.collect(),
+        runs,
         facts: analysis.facts,
+        assessment,
+        loggable: analysis.loggable,
     }
 }
 

@@ -95,6 +95,8 @@ pub enum Rule {
     ApprovalPending,
     /// An approval is needed and cannot be had, or not any more.
     ApprovalUnavailable,
+    /// The client took it back.
+    Cancelled,
     /// A classifier failed.
     ClassifierFailed,
     /// The journal could not be written.
@@ -127,6 +129,7 @@ impl Rule {
             Self::ApprovalDenied => "approval-denied",
             Self::ApprovalPending => "approval-pending",
             Self::ApprovalUnavailable => "approval-unavailable",
+            Self::Cancelled => "cancelled",
             Self::ClassifierFailed => "classifier-failed",
             Self::JournalUnavailable => "journal-unavailable",
             Self::MaskerFailed => "masker-failed",

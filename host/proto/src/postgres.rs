@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod frame;
 pub mod mask;
+pub mod present;
 pub mod relay;
 #[cfg(feature = "sql")]
 pub mod sql;

@@ -110,6 +110,11 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Starts at a place within the body of a Bind message.
+    pub(super) fn within_bind(rest: &'a [u8]) -> Self {
+        Self { kind: b'B', rest }
+    }
+
     /// Reads one byte.
     ///
     /// # Errors

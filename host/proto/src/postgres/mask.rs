@@ -21,6 +21,7 @@ mod report;
 mod rows;
 mod types;
 
+pub(super) use date::day_text;
 pub use fields::{
     FieldDescription, Format, FormatFault, MalformedFrame, parse_row_description, with_formats,
     write_row_description,

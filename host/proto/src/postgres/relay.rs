@@ -239,7 +239,7 @@ impl Relay {
     #[must_use]
     pub fn prepared(&self, name: &str) -> Lookup<Arc<[u8]>> {
         let steps = match self.road.waiting() {
-            Waiting::Judgement { index } => self.batch.steps_before(index),
+            Waiting::Judgement { index } | Waiting::Approval { index, .. } => self.batch.steps_before(index),
             _ => &[],
         };
         match self.names.statement(name.as_bytes(), steps, &self.expected) {

@@ -229,6 +229,19 @@ pub fn analyse(sql: &[u8], catalog: &Catalog, limits: &Limits) -> Analysis {
     reading.analysis
 }
 
+/// Lays a statement out over lines, for reading; returns it as it stands where that is not sure
+/// to say the same.
+#[must_use]
+pub fn layout(sql: &str) -> String {
+    if sql.len() > LAYOUT_BYTES_MAX {
+        return sql.to_owned();
+    }
+    parse::layout(sql).unwrap_or_else(|| sql.to_owned())
+}
+
+/// Nobody reads more than this at a sitting, and laying out takes several parses.
+const LAYOUT_BYTES_MAX: usize = 32 << 10;
+
 /// One reading of an operation.
 #[derive(Debug, Default)]
 struct Reading {

@@ -107,6 +107,21 @@ impl Day {
     }
 }
 
+/// Returns a day, counted from 2000-01-01, as PostgreSQL prints it; `None` beyond what it can
+/// hold.
+pub(in crate::postgres) fn day_text(number: i64) -> Option<String> {
+    if !(DAY_MIN..=DAY_MAX).contains(&number) {
+        return None;
+    }
+    let day = Day::of(number);
+    let mut out = Vec::new();
+    day.write(&mut out);
+    if day.year <= 0 {
+        out.extend_from_slice(b" BC");
+    }
+    String::from_utf8(out).ok()
+}
+
 fn narrow(value: i64) -> u8 {
     u8::try_from(value).expect("two digits at most")
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::Facts;
+use model::{Assessment, Facts};
 
 use crate::session::Judged;
 
@@ -11,6 +11,10 @@ use crate::session::Judged;
 pub struct Conduct {
     /// The parser's findings.
     pub facts: Facts,
+    /// The classifiers' findings.
+    pub assessment: Assessment,
+    /// What may be shown instead of the statement, if that holds a secret.
+    pub loggable: Option<String>,
     /// The statement reads or writes a relation with tagged columns: the server's messages
     /// about it may quote them and are scrubbed.
     pub touches_tagged: bool,

@@ -24,6 +24,7 @@ pub const fn sqlstate(rule: Rule) -> &'static str {
         | Rule::PolicyDenied
         | Rule::TaggedUse => "42501",
         Rule::ClassifierFailed | Rule::MaskerFailed | Rule::PolicyError => "58000",
+        Rule::Cancelled => "57014",
         Rule::JournalUnavailable => "58030",
         Rule::ProtocolRefused => "0A000",
         Rule::Locked | Rule::SessionEnded => "57P01",

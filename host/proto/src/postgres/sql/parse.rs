@@ -66,6 +66,37 @@ pub(crate) fn parse(sql: &[u8], bytes_max: usize) -> Result<Parsed, ParseError> 
     Ok(Parsed { tree, other })
 }
 
+/// Lays a statement out over lines; `None` where it does not parse, or where what comes out
+/// would not read as the same statement.
+pub(crate) fn layout(sql: &str) -> Option<String> {
+    let text = deparsed(sql, true)?;
+    // The shape must be the same, and so must every literal.
+    let same = fingerprint(sql)? == fingerprint(&text)? && deparsed(sql, false)? == deparsed(&text, false)?;
+    same.then_some(text)
+}
+
+/// Comments are left out: whoever sends a statement could argue its case in them.
+fn deparsed(sql: &str, pretty_print: bool) -> Option<String> {
+    let tree = parse_as(sql, ParserOptions::DEFAULT).ok()?;
+    let options = pg_query::DeparseOptions {
+        pretty_print,
+        ..pg_query::DeparseOptions::default()
+    };
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    pg_query::deparse(&tree, options).ok()
+}
+
+fn fingerprint(sql: &str) -> Option<String> {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    pg_query::fingerprint(
+        sql,
+        ParserOptions::DEFAULT,
+        pg_query::FingerprintOptions::FULL_RELNAME,
+    )
+    .ok()
+    .map(|found| found.hex)
+}
+
 fn parse_as(text: &str, options: ParserOptions) -> Result<ParseResult, ParseError> {
     let result = {
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

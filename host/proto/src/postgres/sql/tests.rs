@@ -364,3 +364,21 @@ fn the_commands_inside_a_statement_are_told() {
         assert_eq!(analysis.facts.statements[0].nested, nested, "{sql}");
     }
 }
+
+#[test]
+fn a_statement_is_laid_out_for_reading_or_left_as_it_is() {
+    let text = crate::postgres::sql::layout(
+        "delete from orders where placed < '2020-01-01' and total=0 /* harmless */",
+    );
+    assert!(
+        text.contains('\n') && text.contains("'2020-01-01'") && !text.contains("harmless"),
+        "{text}"
+    );
+    for odd in ["delete frm x", "select 1; select", ""] {
+        assert!(
+            crate::postgres::sql::layout(odd).trim_end().len() <= odd.len() + 8,
+            "{odd}"
+        );
+    }
+    assert_eq!(crate::postgres::sql::layout("delete frm x"), "delete frm x");
+}

@@ -353,6 +353,7 @@ fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
             changes_catalog: text.contains("create"),
             names: sql.split(';').map(name_change).collect(),
             runs: Vec::new(),
+            ..Conduct::default()
         },
         version: 1,
     })
