@@ -4,6 +4,8 @@
 //! fails while it is evaluated, a `forbid` too; here any such failure refuses instead.
 
 mod advice;
+mod approve;
+mod asking;
 mod context;
 mod load;
 mod names;
@@ -17,10 +19,12 @@ use std::sync::Arc;
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
 };
+use model::approval::Quorum;
 use model::{Assessment, Facts, Fault, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
 use quick_cache::sync::Cache;
 
 use crate::config::ConfigFaults;
+use asking::Askings;
 use context::Types;
 pub use names::Names;
 
@@ -33,6 +37,8 @@ const PRINCIPALS_KEPT: usize = 4_096;
 /// A checked set of policies, ready to decide.
 pub struct Policy {
     set: PolicySet,
+    /// What the policies say about asking.
+    askings: Askings,
     hash: String,
     types: Types,
     /// Every configured tag with its parents.
@@ -63,6 +69,7 @@ impl Policy {
         Ok(Self {
             uses_clock: load::reads_clock(&loaded.set),
             set: loaded.set,
+            askings: loaded.askings,
             hash: loaded.hash,
             types,
             tags,
@@ -149,7 +156,7 @@ impl Policy {
             Answer::Failed(refusal) => return Verdict::Refuse(refusal),
         };
         match self.ask(principal, &self.types.request, &target, context) {
-            Answer::Permitted(policies) => Verdict::Hold { policies },
+            Answer::Permitted(policies) => self.hold(policies),
             Answer::Denied(also) => {
                 let policies = forbidden.into_iter().chain(also).collect::<BTreeSet<_>>();
                 let what = format!(
@@ -162,6 +169,17 @@ impl Policy {
                 Verdict::Refuse(self.denial(&self.types.execute, principal, &target, &what, policies))
             }
             Answer::Failed(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn hold(&self, policies: Vec<String>) -> Verdict {
+        match asking::required(&self.askings, &policies) {
+            Some((quorum, reason_required)) => Verdict::Hold {
+                policies,
+                quorum,
+                reason_required,
+            },
+            None => Verdict::Refuse(crowd(policies)),
         }
     }
 
@@ -242,21 +260,24 @@ impl Policy {
         let Some(subject) = self.subject(principal) else {
             return Answer::Failed(broken());
         };
+        self.decide(&subject.uid, action, resource, context, &subject.entities)
+    }
+
+    fn decide(
+        &self,
+        principal: &EntityUid,
+        action: &EntityUid,
+        resource: &EntityUid,
+        context: Context,
+        entities: &Entities,
+    ) -> Answer {
         // Not validated once more against the schema: the context is built from types that
         // always fit it, which a test holds, and validation costs as much as the decision.
-        let request = Request::new(
-            subject.uid.clone(),
-            action.clone(),
-            resource.clone(),
-            context,
-            None,
-        );
+        let request = Request::new(principal.clone(), action.clone(), resource.clone(), context, None);
         let Ok(request) = request else {
             return Answer::Failed(broken());
         };
-        let response = self
-            .authorizer
-            .is_authorized(&request, &self.set, &subject.entities);
+        let response = self.authorizer.is_authorized(&request, &self.set, entities);
         let failed: BTreeSet<String> = response
             .diagnostics()
             .errors()
@@ -291,28 +312,29 @@ impl Policy {
             PrincipalKind::Person => self.types.person(&principal.key()),
             PrincipalKind::Agent => self.types.agent(&principal.key()),
         };
-        let groups: HashSet<EntityUid> = principal
-            .groups
-            .iter()
-            .map(|group| {
-                if self.group_prefix {
-                    self.types.group(&format!("{}/{group}", principal.identity))
-                } else {
-                    self.types.group(group)
-                }
-            })
-            .collect();
-        let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
-        let attributes = [
-            ("issuer".to_owned(), text(&principal.issuer)),
-            ("subject".to_owned(), text(&principal.subject)),
-        ];
-        let own = Entity::new(uid.clone(), attributes.into(), groups.clone()).ok()?;
+        let groups = self.group_uids(principal);
+        let own = person_or_agent(uid.clone(), principal, groups.clone())?;
         let groups = groups.into_iter().map(Entity::with_uid);
         let entities = self.tags.clone().add_entities(groups.chain([own]), None).ok()?;
         // A principal that is not there would be in no group: its `forbid`s would be gone.
         entities.get(&uid)?;
         Some(Subject { uid, entities })
+    }
+
+    fn group_uids(&self, principal: &Principal) -> HashSet<EntityUid> {
+        let groups = principal.groups.iter();
+        groups
+            .map(|group| self.types.group(&self.group_id(principal, group)))
+            .collect()
+    }
+
+    /// Returns a group's name as policies write it.
+    fn group_id(&self, principal: &Principal, group: &str) -> String {
+        if self.group_prefix {
+            format!("{}/{group}", principal.identity)
+        } else {
+            group.to_owned()
+        }
     }
 
     fn denial(
@@ -359,6 +381,15 @@ enum Answer {
     Failed(Refusal),
 }
 
+fn person_or_agent(uid: EntityUid, principal: &Principal, groups: HashSet<EntityUid>) -> Option<Entity> {
+    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+    let attributes = [
+        ("issuer".to_owned(), text(&principal.issuer)),
+        ("subject".to_owned(), text(&principal.subject)),
+    ];
+    Entity::new(uid, attributes.into(), groups).ok()
+}
+
 fn tag_entities(types: &Types, tags: &[Tag]) -> Entities {
     let mut names = BTreeSet::new();
     for tag in tags {
@@ -390,6 +421,19 @@ fn policy_error(policies: Vec<String>) -> Refusal {
     );
     let mut refusal = Refusal::new(Rule::PolicyError, Fault::Operator, message)
         .hint("ask the operator to correct the policy; tidegate explain shows the failure");
+    refusal.policies = policies;
+    refusal
+}
+
+/// The refusal where policies that each make sense ask for too many people together.
+fn crowd(policies: Vec<String>) -> Refusal {
+    let message = format!(
+        "policies {} together ask for more than {} people, who never agree in time",
+        policies.join(", "),
+        Quorum::PERSONS_MAX
+    );
+    let mut refusal = Refusal::new(Rule::PolicyError, Fault::Operator, message)
+        .hint("ask the operator for a smaller @quorum");
     refusal.policies = policies;
     refusal
 }

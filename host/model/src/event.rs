@@ -210,7 +210,7 @@ impl Judgement {
                 .collect(),
             verdict: judged.verdict.label(),
             policies: match judged.verdict {
-                Verdict::Run { policies } | Verdict::Hold { policies } => policies,
+                Verdict::Run { policies } | Verdict::Hold { policies, .. } => policies,
                 Verdict::Refuse(refusal) => &refusal.policies,
             },
             policy: judged.policy,

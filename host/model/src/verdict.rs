@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::approval::Quorum;
 use crate::fault::Fault;
 
 /// The gate's decision.
@@ -18,6 +19,10 @@ pub enum Verdict {
     Hold {
         /// The ids of the policies that permit asking.
         policies: Vec<String>,
+        /// How many of whom must agree.
+        quorum: Quorum,
+        /// Whether whoever asks must say why.
+        reason_required: bool,
     },
     /// The operation does not run.
     Refuse(Refusal),

@@ -78,7 +78,7 @@ pub fn explain(
     };
     let label = verdict.label();
     let (policies, refusal) = match verdict {
-        Verdict::Run { policies } | Verdict::Hold { policies } => (policies, None),
+        Verdict::Run { policies } | Verdict::Hold { policies, .. } => (policies, None),
         Verdict::Refuse(refusal) => (refusal.policies.clone(), Some(refusal)),
     };
     Explanation {

@@ -21,6 +21,7 @@ pub(super) struct Types {
     pub(super) execute: EntityUid,
     pub(super) request: EntityUid,
     pub(super) reveal: EntityUid,
+    pub(super) approve: EntityUid,
 }
 
 impl Types {
@@ -37,6 +38,7 @@ impl Types {
             execute: action("execute"),
             request: action("request"),
             reveal: action("reveal"),
+            approve: action("approve"),
         }
     }
 

@@ -1,3 +1,6 @@
+mod approving;
+mod asking;
+
 use cedar_policy::{Context, Request};
 use model::{Access, Actor, Finding, FunctionUse, OperationKind, RelationUse, StatementFacts};
 
@@ -122,7 +125,9 @@ fn the_policies_of_the_manual_read_and_decide() {
     assert_eq!(
         hold,
         Verdict::Hold {
-            policies: vec!["main:2".into()]
+            policies: vec!["main:2".into()],
+            quorum: Quorum::default(),
+            reason_required: false,
         }
     );
     let hold = execute(&policy, &["analysts"], OperationKind::Read, 50);
@@ -234,12 +239,6 @@ fn a_denial_tells_what_would_be_permitted() {
 }
 
 #[test]
-fn agents_cannot_be_let_approve() {
-    let text = refused(r#"permit (principal is Agent, action == Action::"approve", resource);"#);
-    assert!(text.starts_with("main.cedar:1: main:1: "), "{text}");
-}
-
-#[test]
 fn every_fault_is_told_with_file_line_and_policy() {
     let text = refused(
         "// a comment; with a semicolon\n\
@@ -319,6 +318,10 @@ fn what_the_policies_are_asked_always_fits_the_schema() {
     });
     let mut person = principal(&[]);
     person.kind = PrincipalKind::Person;
+    let other = Principal {
+        subject: "other".into(),
+        ..principal(&["b", "c"])
+    };
     let findings = Assessment {
         score: 100,
         labels: vec!["export".into()],
@@ -360,6 +363,15 @@ fn what_the_policies_are_asked_always_fits_the_schema() {
             full.extend(context::assessment(&findings));
             fits(&policy.types.execute, &resource, full.clone());
             fits(&policy.types.request, &resource, full);
+            let question = policy.question(&principal, &facts, &findings, 1).expect("built");
+            let clock = ("now".to_owned(), context::datetime(1));
+            fits(
+                &policy.types.approve,
+                &resource,
+                question.into_iter().chain([clock]).collect(),
+            );
+            let asked = policy.with_requester(&subject.entities, &other).expect("built");
+            Entities::from_entities(asked, Some(&schema)).expect("fits the schema");
             Entities::from_entities(subject.entities.iter().cloned(), Some(&schema))
                 .expect("fits the schema");
         }

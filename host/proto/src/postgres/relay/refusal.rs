@@ -18,11 +18,15 @@ use crate::postgres::mask::build_error;
 #[must_use]
 pub const fn sqlstate(rule: Rule) -> &'static str {
     match rule {
-        Rule::ApprovalUnavailable | Rule::PolicyDenied | Rule::TaggedUse => "42501",
+        Rule::ApprovalDenied
+        | Rule::ApprovalPending
+        | Rule::ApprovalUnavailable
+        | Rule::PolicyDenied
+        | Rule::TaggedUse => "42501",
         Rule::ClassifierFailed | Rule::MaskerFailed | Rule::PolicyError => "58000",
         Rule::JournalUnavailable => "58030",
         Rule::ProtocolRefused => "0A000",
-        Rule::SessionEnded => "57P01",
+        Rule::Locked | Rule::SessionEnded => "57P01",
         Rule::Unparsable => "42601",
     }
 }
