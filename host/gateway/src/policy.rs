@@ -6,6 +6,7 @@
 mod advice;
 mod approve;
 mod asking;
+mod connect;
 mod context;
 mod load;
 mod names;
@@ -20,11 +21,12 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
 };
 use model::approval::Quorum;
-use model::{Assessment, Facts, Fault, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
+use model::{Assessment, Facts, Fault, Grant, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
 use quick_cache::sync::Cache;
 
 use crate::config::ConfigFaults;
 use asking::Askings;
+pub use connect::Connect;
 use context::Types;
 pub use names::Names;
 
@@ -47,6 +49,22 @@ pub struct Policy {
     uses_clock: bool,
     authorizer: Authorizer,
     subjects: Cache<Principal, Arc<Subject>>,
+}
+
+/// One operation, as the policies are asked about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// On what.
+    pub resource: &'a ResourceName,
+    /// What the parser found.
+    pub facts: &'a Facts,
+    /// What the classifiers found.
+    pub assessment: &'a Assessment,
+    /// `postgres`, `http` or `ssh`.
+    pub protocol: &'a str,
+    /// The grant of this principal on this resource that holds and whose terms cover the facts
+    /// ([`model::grant::Terms::cover`]), if there is one: policies see it.
+    pub grant: Option<&'a Grant>,
 }
 
 /// A principal as the policies see it: built once, used for all its decisions.
@@ -104,39 +122,17 @@ impl Policy {
         self.uses_clock
     }
 
-    /// Decides whether `principal` may open a session; `now` in seconds of Unix time.
-    #[must_use]
-    pub fn connect(
-        &self,
-        principal: &Principal,
-        resource: &ResourceName,
-        protocol: &str,
-        now: u64,
-    ) -> Verdict {
-        let target = self.types.resource(resource.as_str());
-        let pairs = self.session(principal, protocol, now);
-        match self.ask_with(principal, &self.types.connect, &target, pairs) {
-            Answer::Permitted(policies) => Verdict::Run { policies },
-            Answer::Denied(policies) => {
-                let what = format!("connect to \"{resource}\"");
-                Verdict::Refuse(self.denial(&self.types.connect, principal, &target, &what, policies))
-            }
-            Answer::Failed(refusal) => Verdict::Refuse(refusal),
-        }
-    }
-
     /// Decides whether an operation runs now, after a human agreed, or not at all; `now` in
     /// seconds of Unix time.
     #[must_use]
-    pub fn execute(
-        &self,
-        principal: &Principal,
-        resource: &ResourceName,
-        facts: &Facts,
-        assessment: &Assessment,
-        protocol: &str,
-        now: u64,
-    ) -> Verdict {
+    pub fn execute(&self, principal: &Principal, operation: &Operation<'_>, now: u64) -> Verdict {
+        let Operation {
+            resource,
+            facts,
+            assessment,
+            protocol,
+            grant,
+        } = *operation;
         let target = self.types.resource(resource.as_str());
         let mut pairs = self.session(principal, protocol, now);
         if let Ok(pairs) = &mut pairs {
@@ -145,6 +141,12 @@ impl Policy {
                 Err(()) => return Verdict::Refuse(broken()),
             }
             pairs.extend(context::assessment(assessment));
+            if let Some(grant) = grant {
+                match context::grant(grant) {
+                    Ok(grant) => pairs.push(("grant".to_owned(), grant)),
+                    Err(()) => return Verdict::Refuse(broken()),
+                }
+            }
         }
         let context = match self.context(pairs) {
             Ok(context) => context,

@@ -7,7 +7,10 @@
 
 mod anchor;
 mod error;
+mod grants;
+mod locks;
 mod read;
+mod seen;
 #[cfg(test)]
 mod tests;
 

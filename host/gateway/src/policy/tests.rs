@@ -92,14 +92,14 @@ fn execute(policy: &Policy, groups: &[&str], kind: OperationKind, score: u8) -> 
         ..Assessment::default()
     };
     let resource = ResourceName::new("customers");
-    policy.execute(
-        &principal(groups),
-        &resource,
-        &facts(kind),
-        &assessment,
-        "postgres",
-        0,
-    )
+    let operation = Operation {
+        resource: &resource,
+        facts: &facts(kind),
+        assessment: &assessment,
+        protocol: "postgres",
+        grant: None,
+    };
+    policy.execute(&principal(groups), &operation, 0)
 }
 
 fn refusal(verdict: Verdict) -> Refusal {
@@ -149,7 +149,11 @@ fn the_policies_of_the_manual_read_and_decide() {
 fn connecting_needs_a_policy() {
     let policy = load(EXAMPLE);
     let customers = ResourceName::new("customers");
-    let connect = |groups: &[&str], resource| policy.connect(&principal(groups), resource, "postgres", 0);
+    let connect = |groups: &[&str], resource| {
+        policy
+            .connect(&principal(groups), resource, "postgres", 0, &[])
+            .verdict
+    };
     assert_eq!(connect(&["analysts"], &customers).label(), "run");
     assert_eq!(connect(&["fraud"], &customers).label(), "refuse");
     assert_eq!(
@@ -284,8 +288,8 @@ fn with_several_providers_a_group_says_whose_it_is() {
         identity: "partner".into(),
         ..principal(&["dba"])
     };
-    let verdict = policy.connect(&partner, &ResourceName::new("customers"), "postgres", 0);
-    assert_eq!(verdict.label(), "run");
+    let connect = policy.connect(&partner, &ResourceName::new("customers"), "postgres", 0, &[]);
+    assert_eq!(connect.verdict.label(), "run");
 }
 
 #[test]
@@ -294,7 +298,12 @@ fn the_clock_is_read_where_a_policy_asks_for_it() {
         r#"permit (principal, action, resource) when { context["\u{6e}ow"] < datetime("2020-01-01") };"#,
     );
     assert!(policy.uses_clock());
-    let connect = |now| policy.connect(&principal(&[]), &ResourceName::new("customers"), "postgres", now);
+    let customers = ResourceName::new("customers");
+    let connect = |now| {
+        policy
+            .connect(&principal(&[]), &customers, "postgres", now, &[])
+            .verdict
+    };
     assert_eq!(connect(1_577_836_799).label(), "run");
     assert_eq!(connect(1_577_836_800).label(), "refuse");
 }

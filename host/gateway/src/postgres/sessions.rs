@@ -1,9 +1,9 @@
 //! The live sessions: how cancel requests, shutdown and later revocation reach them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use model::SessionId;
+use model::{GrantId, Principal, ResourceName, Rule, SessionId};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::mpsc;
 
@@ -16,6 +16,30 @@ pub(crate) enum Notice {
     Drain,
     /// The gateway has waited long enough.
     Stop,
+    /// Somebody ends this session: see its [`Ending`].
+    End,
+}
+
+/// Why a session ends from outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Ending {
+    /// The rule behind it.
+    pub(crate) rule: Rule,
+    /// What the client is told.
+    pub(crate) reason: Arc<str>,
+}
+
+/// Where a session finds why it is being ended; set once, before it is told to look.
+pub(crate) type EndingCell = Arc<OnceLock<Ending>>;
+
+/// A live session, as it is known from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) resource: ResourceName,
+    /// The grant without which it could not be.
+    pub(crate) grant: Option<GrantId>,
 }
 
 /// How many notices may wait for a session: more than two say nothing new.
@@ -29,6 +53,8 @@ pub(crate) struct Sessions {
 
 #[derive(Debug)]
 struct Entry {
+    live: Live,
+    ending: EndingCell,
     pid: i32,
     secret: Vec<u8>,
     notices: mpsc::Sender<Notice>,
@@ -43,13 +69,40 @@ impl Sessions {
     #[must_use]
     pub(crate) fn add(
         &self,
-        id: SessionId,
+        live: Live,
+        ending: EndingCell,
         pid: i32,
         secret: Vec<u8>,
         notices: mpsc::Sender<Notice>,
     ) -> Listed<'_> {
-        self.lock().insert(id, Entry { pid, secret, notices });
+        let id = live.id;
+        let entry = Entry {
+            live,
+            ending,
+            pid,
+            secret,
+            notices,
+        };
+        self.lock().insert(id, entry);
         Listed { sessions: self, id }
+    }
+
+    /// Returns all sessions, in no order.
+    pub(crate) fn list(&self) -> Vec<Live> {
+        self.lock().values().map(|entry| entry.live.clone()).collect()
+    }
+
+    /// Tells every session that is hit to end, and returns how many these are. The first ending
+    /// of a session is the one it goes by.
+    pub(crate) fn end_where(&self, hit: impl Fn(&Live) -> bool, ending: Ending) -> usize {
+        let sessions = self.lock();
+        let hit = sessions.values().filter(|entry| hit(&entry.live));
+        hit.map(|entry| {
+            let _ = entry.ending.set(ending.clone());
+            // A full queue is looked at soon, and the ending with it.
+            let _ = entry.notices.try_send(Notice::End);
+        })
+        .count()
     }
 
     /// Passes a cancel request on to the session it names; an unknown key does nothing, and
@@ -86,5 +139,11 @@ pub(crate) struct Listed<'a> {
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.id);
+    }
+}
+
+impl crate::grants::Ends for Sessions {
+    fn end_where(&self, hit: &dyn Fn(&Live) -> bool, ending: Ending) -> usize {
+        Self::end_where(self, hit, ending)
     }
 }
