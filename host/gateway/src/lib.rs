@@ -12,6 +12,8 @@ pub mod evidence;
 pub mod export;
 pub mod gate;
 pub mod grants;
+#[cfg(test)]
+mod ground;
 pub mod identity;
 pub mod locks;
 pub mod log;

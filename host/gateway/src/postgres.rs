@@ -24,6 +24,8 @@ pub(crate) use self::catalog::Record;
 use self::catalog::{ReadError, SharedRows};
 use self::dial::Target;
 pub(crate) use self::session::serve_client;
+#[cfg(test)]
+pub(crate) use self::sessions::EndingCell;
 pub(crate) use self::sessions::{Ending, Live, Notice, Sessions};
 use crate::clock;
 use crate::config::{Config, ResourceConfig};

@@ -3,13 +3,14 @@
 //!
 //! Nothing is done per session but telling it: one look over the list, whatever its length.
 
+use journal::Journal;
 use model::event::Event;
-use model::{Fault, GrantId, LockId, LockTarget, Principal, ResourceName, Revocation, Rule, SessionId};
+use model::{Fault, LockId, LockTarget, Principal, ResourceName, Revocation, Rule, SessionId};
 
 use crate::evidence::write_down;
-use crate::grants::GrantError;
-use crate::locks::LOCK_REASON_BYTES_MAX;
-use crate::postgres::Ending;
+use crate::grants::{GrantError, Grants};
+use crate::locks::{LOCK_REASON_BYTES_MAX, Locks};
+use crate::postgres::{Ending, Sessions};
 use crate::services::Services;
 use crate::state::StateError;
 
@@ -84,87 +85,101 @@ pub async fn revoke(
     reason: &str,
     by: &Principal,
 ) -> Result<Revoked, RevokeError> {
-    if reason.len() > LOCK_REASON_BYTES_MAX {
-        return Err(RevokeError::ReasonTooLong);
-    }
-    match revocation {
-        Revocation::Lock(target) => lock(services, target, reason, by).await,
-        Revocation::Session(id) => end_session(services, id, reason, by).await,
-        Revocation::Grant(id) => take_back(services, id, reason, by).await,
-    }
+    let reach = Reach {
+        journal: &services.journal,
+        sessions: &services.sessions,
+        locks: &services.locks,
+        grants: &services.grants,
+        is_resource: &|name| services.upstream(name.as_str()).is_some(),
+    };
+    reach.revoke(revocation, reason, by).await
 }
 
-async fn lock(
-    services: &Services,
-    target: LockTarget,
-    reason: &str,
-    by: &Principal,
-) -> Result<Revoked, RevokeError> {
-    if let LockTarget::Resource(name) = &target {
-        if name.as_str() == ResourceName::GATEWAY {
-            return Err(RevokeError::Gateway);
+/// What revoking takes of the gateway.
+struct Reach<'a> {
+    journal: &'a Journal,
+    sessions: &'a Sessions,
+    locks: &'a Locks,
+    grants: &'a Grants,
+    is_resource: &'a (dyn Fn(&ResourceName) -> bool + Sync),
+}
+
+impl Reach<'_> {
+    async fn revoke(
+        &self,
+        revocation: Revocation,
+        reason: &str,
+        by: &Principal,
+    ) -> Result<Revoked, RevokeError> {
+        if reason.len() > LOCK_REASON_BYTES_MAX {
+            return Err(RevokeError::ReasonTooLong);
         }
-        services
-            .upstream(name.as_str())
-            .ok_or(RevokeError::NoResource)?;
+        match revocation {
+            Revocation::Lock(target) => self.lock(target, reason, by).await,
+            Revocation::Session(id) => self.end_session(id, reason, by).await,
+            Revocation::Grant(id) => {
+                let (_, sessions_ended) = self.grants.revoke_counting(id, by, reason).await?;
+                Ok(Revoked {
+                    lock: None,
+                    sessions_ended,
+                })
+            }
+        }
     }
-    let set = match services.locks.set(target.clone(), reason, by).await {
-        Err(error @ (StateError::Journal(_) | StateError::Full { .. })) => return Err(error.into()),
-        // In force, if maybe not stored.
-        set => set,
-    };
-    let sessions_ended = services.sessions.end_where(
-        |live| target.hits(&live.principal, &live.resource),
-        ending(Rule::Locked, "your access was revoked", reason),
-    );
-    let lock = set?.id;
-    tracing::warn!(%lock, ?target, by = by.key(), sessions_ended, "access revoked");
-    Ok(Revoked {
-        lock: Some(lock),
-        sessions_ended,
-    })
-}
 
-async fn end_session(
-    services: &Services,
-    session: SessionId,
-    reason: &str,
-    by: &Principal,
-) -> Result<Revoked, RevokeError> {
-    let known = services.sessions.list().iter().any(|live| live.id == session);
-    if !known {
-        return Err(RevokeError::NoSession);
+    async fn lock(&self, target: LockTarget, reason: &str, by: &Principal) -> Result<Revoked, RevokeError> {
+        match &target {
+            LockTarget::Resource(name) if name.as_str() == ResourceName::GATEWAY => {
+                return Err(RevokeError::Gateway);
+            }
+            LockTarget::Resource(name) if !(self.is_resource)(name) => return Err(RevokeError::NoResource),
+            _ => {}
+        }
+        let set = match self.locks.set(target.clone(), reason, by).await {
+            Err(error @ (StateError::Journal(_) | StateError::Full { .. })) => return Err(error.into()),
+            // In force, if maybe not stored.
+            set => set,
+        };
+        let sessions_ended = self.sessions.end_where(
+            |live| target.hits(&live.principal, &live.resource),
+            ending(Rule::Locked, "your access was revoked", reason),
+        );
+        let lock = set?.id;
+        tracing::warn!(%lock, ?target, by = by.key(), sessions_ended, "access revoked");
+        Ok(Revoked {
+            lock: Some(lock),
+            sessions_ended,
+        })
     }
-    let by = by.key();
-    let event = Event::SessionRevoked {
-        session,
-        by: &by,
-        reason,
-    };
-    write_down(&services.journal, &event)
-        .await
-        .map_err(StateError::Journal)?;
-    let sessions_ended = services.sessions.end_where(
-        |live| live.id == session,
-        ending(Rule::SessionEnded, "your session was ended", reason),
-    );
-    Ok(Revoked {
-        lock: None,
-        sessions_ended,
-    })
-}
 
-async fn take_back(
-    services: &Services,
-    id: GrantId,
-    reason: &str,
-    by: &Principal,
-) -> Result<Revoked, RevokeError> {
-    let (_, sessions_ended) = services.grants.revoke_counting(id, by, reason).await?;
-    Ok(Revoked {
-        lock: None,
-        sessions_ended,
-    })
+    async fn end_session(
+        &self,
+        session: SessionId,
+        reason: &str,
+        by: &Principal,
+    ) -> Result<Revoked, RevokeError> {
+        let is_live = self.sessions.list().iter().any(|live| live.id == session);
+        if !is_live {
+            return Err(RevokeError::NoSession);
+        }
+        let by = by.key();
+        let event = Event::SessionRevoked {
+            session,
+            by: &by,
+            reason,
+        };
+        write_down(self.journal, &event)
+            .await
+            .map_err(StateError::Journal)?;
+        let sessions_ended = self.sessions.end_where(
+            |live| live.id == session,
+            ending(Rule::SessionEnded, "your session was ended", reason),
+        );
+        Ok(Revoked {
+            lock: None,
+            sessions_ended,
+        })
+    }
 }
 
 /// What a session is told that ends because of this.
@@ -178,3 +193,6 @@ fn ending(rule: Rule, what: &str, reason: &str) -> Ending {
         reason: told.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

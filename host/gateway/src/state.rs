@@ -92,6 +92,12 @@ impl State {
         })
     }
 
+    /// Lets nothing be read or written any more, as a disk does that fails.
+    #[cfg(test)]
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
     /// Returns the index of the first entry of `log` that `plugin` has not acknowledged; 0 if
     /// it never acknowledged any.
     ///

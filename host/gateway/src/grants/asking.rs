@@ -250,7 +250,7 @@ impl Grants {
     }
 
     /// Writes a grant down, stores it, and lets it hold.
-    async fn put_in_force(&self, grant: &Arc<Grant>) -> Result<(), String> {
+    pub(super) async fn put_in_force(&self, grant: &Arc<Grant>) -> Result<(), String> {
         let inner = &self.inner;
         write_down(&inner.journal, &Event::GrantGiven { grant })
             .await
