@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use journal::{Journal, Options};
+use journal::{AppendError, Journal, Options};
 use model::event::Event;
 use plugin::Plugins;
 
@@ -67,6 +67,16 @@ pub async fn write_start(journal: &Journal, plugins: &Plugins, policy: &str) -> 
         .durable(ticket)
         .await
         .context("the journal cannot be written, so nothing may run")
+}
+
+/// Writes one event down. Durable when it returns: only then may happen what it announces.
+///
+/// # Errors
+/// The journal cannot be written.
+pub(crate) async fn write_down(journal: &Journal, event: &Event<'_>) -> Result<(), AppendError> {
+    let ticket = journal.append(|out| event.encode(clock::unix_us(), out))?;
+    journal.durable(ticket).await?;
+    Ok(())
 }
 
 /// Returns the name of the log in `dir`, or makes one for a new log: random, so that no two

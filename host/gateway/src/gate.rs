@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock;
 use crate::config::StatementDetail;
-use crate::policy::Policy;
+use crate::policy::{Operation, Policy};
 use crate::postgres::{CatalogPair, Upstream};
 
 /// How many judgements are kept over all sessions. One takes a few kilobytes.
@@ -38,7 +38,7 @@ const PROTOCOL: &str = "postgres";
 /// Everything judgement depends on, for the life of the process.
 pub struct Gate {
     /// The policies.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The classifiers and maskers.
     pub plugins: Arc<Plugins>,
     /// How much is read of one statement.
@@ -124,7 +124,7 @@ impl Equivalent<Key> for KeyRef<'_> {
 impl Gate {
     /// Makes the gate.
     #[must_use]
-    pub fn new(policy: Policy, plugins: Arc<Plugins>, limits: Limits, detail: StatementDetail) -> Self {
+    pub fn new(policy: Arc<Policy>, plugins: Arc<Plugins>, limits: Limits, detail: StatementDetail) -> Self {
         Self {
             policy,
             plugins,
@@ -234,14 +234,14 @@ impl Gate {
             Err(refusal) => return (Verdict::Refuse(refusal), Assessment::default()),
         };
         let (facts, now) = (&analysis.facts, clock::unix_seconds());
-        let verdict = self.policy.execute(
-            &asker.principal,
-            &upstream.name,
+        let operation = Operation {
+            resource: &upstream.name,
             facts,
-            &assessment,
-            PROTOCOL,
-            now,
-        );
+            assessment: &assessment,
+            protocol: PROTOCOL,
+            grant: None,
+        };
+        let verdict = self.policy.execute(&asker.principal, &operation, now);
         (verdict, assessment)
     }
 

@@ -2,14 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod admin;
+pub mod approvals;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod evidence;
 pub mod export;
 pub mod gate;
+pub mod grants;
+#[cfg(test)]
+mod ground;
 pub mod identity;
+pub mod locks;
 pub mod log;
 mod meters;
 pub mod metrics;
@@ -17,6 +23,7 @@ pub mod plugins;
 pub mod policy;
 pub mod postgres;
 mod recording;
+pub mod revocation;
 pub mod secret;
 pub mod serve;
 pub mod services;

@@ -4,6 +4,9 @@
 //! fails while it is evaluated, a `forbid` too; here any such failure refuses instead.
 
 mod advice;
+mod approve;
+mod asking;
+mod connect;
 mod context;
 mod load;
 mod names;
@@ -17,10 +20,13 @@ use std::sync::Arc;
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
 };
-use model::{Assessment, Facts, Fault, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
+use model::approval::Quorum;
+use model::{Assessment, Facts, Fault, Grant, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
 use quick_cache::sync::Cache;
 
 use crate::config::ConfigFaults;
+use asking::Askings;
+pub use connect::Connect;
 use context::Types;
 pub use names::Names;
 
@@ -33,6 +39,8 @@ const PRINCIPALS_KEPT: usize = 4_096;
 /// A checked set of policies, ready to decide.
 pub struct Policy {
     set: PolicySet,
+    /// What the policies say about asking.
+    askings: Askings,
     hash: String,
     types: Types,
     /// Every configured tag with its parents.
@@ -41,6 +49,22 @@ pub struct Policy {
     uses_clock: bool,
     authorizer: Authorizer,
     subjects: Cache<Principal, Arc<Subject>>,
+}
+
+/// One operation, as the policies are asked about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// On what.
+    pub resource: &'a ResourceName,
+    /// What the parser found.
+    pub facts: &'a Facts,
+    /// What the classifiers found.
+    pub assessment: &'a Assessment,
+    /// `postgres`, `http` or `ssh`.
+    pub protocol: &'a str,
+    /// The grant of this principal on this resource that holds and whose terms cover the facts
+    /// ([`model::grant::Terms::cover`]), if there is one: policies see it.
+    pub grant: Option<&'a Grant>,
 }
 
 /// A principal as the policies see it: built once, used for all its decisions.
@@ -63,6 +87,7 @@ impl Policy {
         Ok(Self {
             uses_clock: load::reads_clock(&loaded.set),
             set: loaded.set,
+            askings: loaded.askings,
             hash: loaded.hash,
             types,
             tags,
@@ -97,39 +122,17 @@ impl Policy {
         self.uses_clock
     }
 
-    /// Decides whether `principal` may open a session; `now` in seconds of Unix time.
-    #[must_use]
-    pub fn connect(
-        &self,
-        principal: &Principal,
-        resource: &ResourceName,
-        protocol: &str,
-        now: u64,
-    ) -> Verdict {
-        let target = self.types.resource(resource.as_str());
-        let pairs = self.session(principal, protocol, now);
-        match self.ask_with(principal, &self.types.connect, &target, pairs) {
-            Answer::Permitted(policies) => Verdict::Run { policies },
-            Answer::Denied(policies) => {
-                let what = format!("connect to \"{resource}\"");
-                Verdict::Refuse(self.denial(&self.types.connect, principal, &target, &what, policies))
-            }
-            Answer::Failed(refusal) => Verdict::Refuse(refusal),
-        }
-    }
-
     /// Decides whether an operation runs now, after a human agreed, or not at all; `now` in
     /// seconds of Unix time.
     #[must_use]
-    pub fn execute(
-        &self,
-        principal: &Principal,
-        resource: &ResourceName,
-        facts: &Facts,
-        assessment: &Assessment,
-        protocol: &str,
-        now: u64,
-    ) -> Verdict {
+    pub fn execute(&self, principal: &Principal, operation: &Operation<'_>, now: u64) -> Verdict {
+        let Operation {
+            resource,
+            facts,
+            assessment,
+            protocol,
+            grant,
+        } = *operation;
         let target = self.types.resource(resource.as_str());
         let mut pairs = self.session(principal, protocol, now);
         if let Ok(pairs) = &mut pairs {
@@ -138,6 +141,12 @@ impl Policy {
                 Err(()) => return Verdict::Refuse(broken()),
             }
             pairs.extend(context::assessment(assessment));
+            if let Some(grant) = grant {
+                match context::grant(grant) {
+                    Ok(grant) => pairs.push(("grant".to_owned(), grant)),
+                    Err(()) => return Verdict::Refuse(broken()),
+                }
+            }
         }
         let context = match self.context(pairs) {
             Ok(context) => context,
@@ -149,7 +158,7 @@ impl Policy {
             Answer::Failed(refusal) => return Verdict::Refuse(refusal),
         };
         match self.ask(principal, &self.types.request, &target, context) {
-            Answer::Permitted(policies) => Verdict::Hold { policies },
+            Answer::Permitted(policies) => self.hold(policies),
             Answer::Denied(also) => {
                 let policies = forbidden.into_iter().chain(also).collect::<BTreeSet<_>>();
                 let what = format!(
@@ -162,6 +171,17 @@ impl Policy {
                 Verdict::Refuse(self.denial(&self.types.execute, principal, &target, &what, policies))
             }
             Answer::Failed(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn hold(&self, policies: Vec<String>) -> Verdict {
+        match asking::required(&self.askings, &policies) {
+            Some((quorum, reason_required)) => Verdict::Hold {
+                policies,
+                quorum,
+                reason_required,
+            },
+            None => Verdict::Refuse(crowd(policies)),
         }
     }
 
@@ -242,21 +262,24 @@ impl Policy {
         let Some(subject) = self.subject(principal) else {
             return Answer::Failed(broken());
         };
+        self.decide(&subject.uid, action, resource, context, &subject.entities)
+    }
+
+    fn decide(
+        &self,
+        principal: &EntityUid,
+        action: &EntityUid,
+        resource: &EntityUid,
+        context: Context,
+        entities: &Entities,
+    ) -> Answer {
         // Not validated once more against the schema: the context is built from types that
         // always fit it, which a test holds, and validation costs as much as the decision.
-        let request = Request::new(
-            subject.uid.clone(),
-            action.clone(),
-            resource.clone(),
-            context,
-            None,
-        );
+        let request = Request::new(principal.clone(), action.clone(), resource.clone(), context, None);
         let Ok(request) = request else {
             return Answer::Failed(broken());
         };
-        let response = self
-            .authorizer
-            .is_authorized(&request, &self.set, &subject.entities);
+        let response = self.authorizer.is_authorized(&request, &self.set, entities);
         let failed: BTreeSet<String> = response
             .diagnostics()
             .errors()
@@ -291,28 +314,29 @@ impl Policy {
             PrincipalKind::Person => self.types.person(&principal.key()),
             PrincipalKind::Agent => self.types.agent(&principal.key()),
         };
-        let groups: HashSet<EntityUid> = principal
-            .groups
-            .iter()
-            .map(|group| {
-                if self.group_prefix {
-                    self.types.group(&format!("{}/{group}", principal.identity))
-                } else {
-                    self.types.group(group)
-                }
-            })
-            .collect();
-        let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
-        let attributes = [
-            ("issuer".to_owned(), text(&principal.issuer)),
-            ("subject".to_owned(), text(&principal.subject)),
-        ];
-        let own = Entity::new(uid.clone(), attributes.into(), groups.clone()).ok()?;
+        let groups = self.group_uids(principal);
+        let own = person_or_agent(uid.clone(), principal, groups.clone())?;
         let groups = groups.into_iter().map(Entity::with_uid);
         let entities = self.tags.clone().add_entities(groups.chain([own]), None).ok()?;
         // A principal that is not there would be in no group: its `forbid`s would be gone.
         entities.get(&uid)?;
         Some(Subject { uid, entities })
+    }
+
+    fn group_uids(&self, principal: &Principal) -> HashSet<EntityUid> {
+        let groups = principal.groups.iter();
+        groups
+            .map(|group| self.types.group(&self.group_id(principal, group)))
+            .collect()
+    }
+
+    /// Returns a group's name as policies write it.
+    fn group_id(&self, principal: &Principal, group: &str) -> String {
+        if self.group_prefix {
+            format!("{}/{group}", principal.identity)
+        } else {
+            group.to_owned()
+        }
     }
 
     fn denial(
@@ -359,6 +383,15 @@ enum Answer {
     Failed(Refusal),
 }
 
+fn person_or_agent(uid: EntityUid, principal: &Principal, groups: HashSet<EntityUid>) -> Option<Entity> {
+    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+    let attributes = [
+        ("issuer".to_owned(), text(&principal.issuer)),
+        ("subject".to_owned(), text(&principal.subject)),
+    ];
+    Entity::new(uid, attributes.into(), groups).ok()
+}
+
 fn tag_entities(types: &Types, tags: &[Tag]) -> Entities {
     let mut names = BTreeSet::new();
     for tag in tags {
@@ -390,6 +423,19 @@ fn policy_error(policies: Vec<String>) -> Refusal {
     );
     let mut refusal = Refusal::new(Rule::PolicyError, Fault::Operator, message)
         .hint("ask the operator to correct the policy; tidegate explain shows the failure");
+    refusal.policies = policies;
+    refusal
+}
+
+/// The refusal where policies that each make sense ask for too many people together.
+fn crowd(policies: Vec<String>) -> Refusal {
+    let message = format!(
+        "policies {} together ask for more than {} people, who never agree in time",
+        policies.join(", "),
+        Quorum::PERSONS_MAX
+    );
+    let mut refusal = Refusal::new(Rule::PolicyError, Fault::Operator, message)
+        .hint("ask the operator for a smaller @quorum");
     refusal.policies = policies;
     refusal
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL: receives clients, reaches upstreams, and drives the sessions between them.
 
+mod admission;
 mod catalog;
 mod dial;
 mod drive;
@@ -23,7 +24,9 @@ pub(crate) use self::catalog::Record;
 use self::catalog::{ReadError, SharedRows};
 use self::dial::Target;
 pub(crate) use self::session::serve_client;
-pub(crate) use self::sessions::{Notice, Sessions};
+#[cfg(test)]
+pub(crate) use self::sessions::EndingCell;
+pub(crate) use self::sessions::{Ending, Live, Notice, Sessions};
 use crate::clock;
 use crate::config::{Config, ResourceConfig};
 use crate::policy::Policy;

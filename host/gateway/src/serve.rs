@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use journal::Journal;
 use journal::recording::{Recordings, RecordingsOptions};
+use model::ResourceName;
 use model::event::Event;
 use proto::postgres::mask::PseudonymKey;
 use proto::postgres::sql::Limits;
@@ -16,12 +17,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+use crate::approvals::Approvals;
 use crate::clock;
-use crate::config::{Config, PluginKind};
+use crate::config::{Config, PluginKind, ResourceConfig};
 use crate::evidence::{open_journal, write_start};
 use crate::export::Export;
 use crate::gate::Gate;
+use crate::grants::{Asking, Ends, Grants, Times};
 use crate::identity::Identity;
+use crate::locks::Locks;
 use crate::meters::Meters;
 use crate::policy::{Names, Policy};
 use crate::postgres::{Notice, Sessions, Upstream, serve_client};
@@ -164,12 +169,22 @@ impl admin::Health for Readiness {
     }
 }
 
+/// How long things take on a resource when somebody is asked for a grant on it.
+fn times(resource: &ResourceConfig) -> (ResourceName, Times) {
+    let times = Times {
+        decide_within: Duration::from_mins(30),
+        use_within: Duration::from_mins(15),
+        grant_for: resource.grant_for,
+    };
+    (resource.name.clone(), times)
+}
+
 /// Connections that have no session yet, on top of the sessions allowed.
 const CONNECTIONS_EXTRA: usize = 512;
 
 impl Gateway {
     async fn start(config: &Config) -> Result<Self> {
-        let policy = Policy::load(&config.policy_files, &Names::of(config))?;
+        let policy = Arc::new(Policy::load(&config.policy_files, &Names::of(config))?);
         let plugins = plugins::load(config).await?;
         let state = State::open(&config.state.database)
             .await
@@ -201,12 +216,27 @@ impl Gateway {
             bytes_max: usize::try_from(config.limits.statement).unwrap_or(usize::MAX),
             ..Limits::default()
         };
+        let sessions = Arc::new(Sessions::default());
+        let approvals = Approvals::skeleton();
+        let locks = Locks::open(state.clone(), journal.clone()).await?;
+        let asking = Asking {
+            policy: Arc::clone(&policy),
+            approvals,
+            locks: locks.clone(),
+            resources: config.resources.iter().map(times).collect(),
+        };
+        let ends: Arc<dyn Ends> = Arc::clone(&sessions) as _;
+        let grants = Grants::open(state.clone(), journal.clone(), ends, asking).await?;
+        let access = Access::new(state.clone(), grants.clone(), locks.clone());
         let services = Services {
             gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
             identity,
             journal: journal.clone(),
             recordings,
-            sessions: Sessions::default(),
+            sessions,
+            locks,
+            grants,
+            access,
             session_count: AtomicUsize::new(0),
             sessions_max: config.limits.sessions,
             upstreams,
@@ -234,7 +264,8 @@ impl Gateway {
         })
     }
 
-    /// Begins what runs beside the sessions: exporters, and the anchor of the journal.
+    /// Begins what runs beside the sessions: exporters, the anchor of the journal, the ends of
+    /// grants, and what is remembered of who was here.
     fn begin_background(
         &self,
         config: &Config,
@@ -251,7 +282,12 @@ impl Gateway {
             state: self.state.clone(),
             stop: stop.clone(),
         };
-        Ok(export.spawn(&self.services.gate.plugins, names))
+        let mut tasks = export.spawn(&self.services.gate.plugins, names);
+        let (grants, access) = (self.services.grants.clone(), self.services.access.clone());
+        let (grants_stop, access_stop) = (stop.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move { grants.run(grants_stop).await }));
+        tasks.push(tokio::spawn(async move { access.run(access_stop).await }));
+        Ok(tasks)
     }
 
     /// Lets sessions end by themselves for a while, then ends them.

@@ -11,8 +11,11 @@ use model::{Principal, ResourceName};
 use proto::postgres::mask::PseudonymKey;
 use rustls::ServerConfig;
 
+use crate::access::Access;
 use crate::gate::Gate;
+use crate::grants::Grants;
 use crate::identity::Identity;
+use crate::locks::Locks;
 use crate::meters::Meters;
 use crate::postgres::{Record, Sessions, Upstream};
 
@@ -31,7 +34,13 @@ pub struct Services {
     /// Where sessions are recorded.
     pub recordings: Recordings,
     /// The live sessions.
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
+    /// Who and what is shut out.
+    pub locks: Locks,
+    /// The time-boxed permissions.
+    pub grants: Grants,
+    /// Who was here when.
+    pub access: Access,
     /// How many sessions there are, those that are just being set up too.
     pub(crate) session_count: AtomicUsize,
     /// How many there may be.

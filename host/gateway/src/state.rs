@@ -7,7 +7,10 @@
 
 mod anchor;
 mod error;
+mod grants;
+mod locks;
 mod read;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -87,6 +90,12 @@ impl State {
             pool,
             _lock: Arc::new(lock),
         })
+    }
+
+    /// Lets nothing be read or written any more, as a disk does that fails.
+    #[cfg(test)]
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// Returns the index of the first entry of `log` that `plugin` has not acknowledged; 0 if

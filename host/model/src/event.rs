@@ -10,7 +10,9 @@ use serde::Serialize;
 use crate::assessment::Assessment;
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::id::{ApprovalId, OperationId, SessionId};
+use crate::grant::Grant;
+use crate::id::{ApprovalId, GrantId, LockId, OperationId, SessionId};
+use crate::lock::{Lock, LockTarget};
 use crate::name::{ResourceName, Tag};
 use crate::principal::Principal;
 use crate::verdict::{Refusal, Verdict};
@@ -103,6 +105,56 @@ pub enum Event<'a> {
         /// The entry's index.
         index: u64,
         /// The exporter's reason.
+        reason: &'a str,
+    },
+    /// People gave a time-boxed permission.
+    #[serde(rename = "grant.given")]
+    GrantGiven {
+        /// All of it, with the approval that gave it.
+        grant: &'a Grant,
+    },
+    /// A grant holds no more.
+    #[serde(rename = "grant.ended")]
+    GrantEnded {
+        /// The grant.
+        grant: GrantId,
+        /// Whose it was: `issuer|subject`.
+        principal: &'a str,
+        /// For what.
+        resource: &'a ResourceName,
+        /// `ran out` or `revoked`.
+        why: &'a str,
+        /// Who took it back: `issuer|subject`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        /// Their words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+    },
+    /// Somebody or something is being shut out.
+    #[serde(rename = "lock.set")]
+    LockSet {
+        /// All of it.
+        lock: &'a Lock,
+    },
+    /// A lock is being lifted.
+    #[serde(rename = "lock.lifted")]
+    LockLifted {
+        /// The lock.
+        lock: LockId,
+        /// Who or what it shut out.
+        target: &'a LockTarget,
+        /// Who lifts it: `issuer|subject`.
+        by: &'a str,
+    },
+    /// A live session is being ended by somebody.
+    #[serde(rename = "session.revoked")]
+    SessionRevoked {
+        /// The session.
+        session: SessionId,
+        /// Who ends it: `issuer|subject`.
+        by: &'a str,
+        /// Their words.
         reason: &'a str,
     },
     /// A part of the gateway failed; what it refused because of that says so by itself.
@@ -210,7 +262,7 @@ impl Judgement {
                 .collect(),
             verdict: judged.verdict.label(),
             policies: match judged.verdict {
-                Verdict::Run { policies } | Verdict::Hold { policies } => policies,
+                Verdict::Run { policies } | Verdict::Hold { policies, .. } => policies,
                 Verdict::Refuse(refusal) => &refusal.policies,
             },
             policy: judged.policy,

@@ -14,6 +14,14 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Makes the facts of a single statement.
+    #[must_use]
+    pub fn of(statement: StatementFacts) -> Self {
+        Self {
+            statements: vec![statement],
+        }
+    }
+
     /// Returns the gravest kind among the statements; [`OperationKind::Empty`] for none.
     #[must_use]
     pub fn kind(&self) -> OperationKind {
@@ -67,6 +75,27 @@ pub struct StatementFacts {
     pub has_where: bool,
     /// The outermost constant LIMIT or FETCH FIRST, if there is one.
     pub limit: Option<u64>,
+}
+
+impl StatementFacts {
+    /// Makes the facts of something of `kind` that is no statement: without a verb, touching
+    /// nothing.
+    #[must_use]
+    pub const fn bare(kind: OperationKind) -> Self {
+        Self {
+            verb: String::new(),
+            nested: Vec::new(),
+            kind,
+            writes: false,
+            utility: false,
+            relations: Vec::new(),
+            columns: Vec::new(),
+            functions: Vec::new(),
+            predicates: Vec::new(),
+            has_where: false,
+            limit: None,
+        }
+    }
 }
 
 /// One relation as a statement uses it.

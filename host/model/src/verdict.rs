@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::approval::Quorum;
 use crate::fault::Fault;
 use crate::id::ApprovalId;
 
@@ -19,6 +20,10 @@ pub enum Verdict {
     Hold {
         /// The ids of the policies that permit asking.
         policies: Vec<String>,
+        /// How many of whom must agree.
+        quorum: Quorum,
+        /// Whether whoever asks must say why.
+        reason_required: bool,
     },
     /// The operation does not run.
     Refuse(Refusal),

@@ -8,7 +8,7 @@ use proto::postgres::sql::{Limits, analyse};
 use serde::Serialize;
 
 use crate::identity::{Identity, TOKEN_BYTES_MAX, TokenError};
-use crate::policy::Policy;
+use crate::policy::{Operation, Policy};
 
 /// A statement to be explained.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub fn explain(
         sql,
         now,
     } = question;
-    let connected = policy.connect(principal, resource, "postgres", now);
+    let connected = policy.connect(principal, resource, "postgres", now, &[]).verdict;
     let analysis = analyse(sql.as_bytes(), catalog, limits);
     let facts = analysis.facts;
     let mut assessment = None;
@@ -69,7 +69,14 @@ pub fn explain(
         (Verdict::Run { .. }, Some(refusal)) => Verdict::Refuse(refusal),
         (Verdict::Run { .. }, None) => match classify(&facts) {
             Ok(assessed) => {
-                let verdict = policy.execute(principal, resource, &facts, &assessed, "postgres", now);
+                let operation = Operation {
+                    resource,
+                    facts: &facts,
+                    assessment: &assessed,
+                    protocol: "postgres",
+                    grant: None,
+                };
+                let verdict = policy.execute(principal, &operation, now);
                 assessment = Some(assessed);
                 verdict
             }
@@ -78,7 +85,7 @@ pub fn explain(
     };
     let label = verdict.label();
     let (policies, refusal) = match verdict {
-        Verdict::Run { policies } | Verdict::Hold { policies } => (policies, None),
+        Verdict::Run { policies } | Verdict::Hold { policies, .. } => (policies, None),
         Verdict::Refuse(refusal) => (refusal.policies.clone(), Some(refusal)),
     };
     Explanation {

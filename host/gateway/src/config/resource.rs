@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::grant::GRANT_SECONDS_MAX;
 use model::{PluginName, ResourceName};
 
 use super::plugin::{PluginConfig, PluginKind};
@@ -35,6 +36,8 @@ pub struct ResourceConfig {
     pub trusted_functions: Vec<String>,
     /// How long an operation may wait for approval.
     pub hold_for: Duration,
+    /// How long a grant lasts that is asked for by connecting.
+    pub grant_for: Duration,
     /// Sessions to this resource at the same time; `None` for no limit of its own.
     pub max_sessions: Option<u64>,
     /// After how long without a message, and with nothing running, a session ends; `None` for
@@ -53,6 +56,9 @@ pub struct Login {
 
 /// The default of `hold_for`: a person answers within minutes, clients give up later.
 const HOLD_FOR: Duration = Duration::from_mins(5);
+
+/// The default of `grant_for`: long enough for a task, short enough to be asked again.
+const GRANT_FOR: Duration = Duration::from_hours(1);
 
 /// The plugins that resources may name.
 pub(super) struct KnownPlugins<'a> {
@@ -120,6 +126,8 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     let trusted_functions = section.list("trusted_functions", function);
     let hold_range = Duration::from_secs(1)..=Duration::from_hours(24);
     let hold_for = section.parse("hold_for", duration(hold_range));
+    let grant_range = Duration::from_secs(1)..=Duration::from_secs(GRANT_SECONDS_MAX);
+    let grant_for = section.parse("grant_for", duration(grant_range));
     let max_sessions = section.number("max_sessions", 1..=100_000);
     let idle_range = Duration::from_secs(1)..=Duration::from_hours(24 * 7);
     let idle_timeout = section.parse("idle_timeout", duration(idle_range));
@@ -134,6 +142,7 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         classifiers,
         trusted_functions,
         hold_for: hold_for.unwrap_or(HOLD_FOR),
+        grant_for: grant_for.unwrap_or(GRANT_FOR),
         max_sessions,
         idle_timeout,
     })

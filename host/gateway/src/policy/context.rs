@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, RestrictedExpression};
-use model::{Access, Assessment, Facts, Principal};
+use model::{Access, Assessment, Facts, Grant, Principal};
 
 /// The attributes of a context or record.
 pub(super) type Pairs = Vec<(String, RestrictedExpression)>;
@@ -21,6 +21,7 @@ pub(super) struct Types {
     pub(super) execute: EntityUid,
     pub(super) request: EntityUid,
     pub(super) reveal: EntityUid,
+    pub(super) approve: EntityUid,
 }
 
 impl Types {
@@ -37,6 +38,7 @@ impl Types {
             execute: action("execute"),
             request: action("request"),
             reveal: action("reveal"),
+            approve: action("approve"),
         }
     }
 
@@ -124,6 +126,18 @@ pub(super) fn operation(facts: &Facts) -> Result<RestrictedExpression, ()> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         pairs.push(pair("limit", RestrictedExpression::new_long(limit)));
     }
+    RestrictedExpression::new_record(pairs).map_err(drop)
+}
+
+/// Builds `context.grant`.
+pub(super) fn grant(grant: &Grant) -> Result<RestrictedExpression, ()> {
+    let pairs = vec![
+        pair("id", text(&grant.id.to_string())),
+        pair("kinds", set(grant.terms.kinds.iter().map(|kind| kind.label()))),
+        pair("relations", set(grant.terms.relations.iter().map(String::as_str))),
+        pair("reason", text(&grant.reason)),
+        pair("ends", datetime(grant.ends_us / 1_000_000)),
+    ];
     RestrictedExpression::new_record(pairs).map_err(drop)
 }
 

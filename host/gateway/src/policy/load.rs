@@ -8,7 +8,8 @@ use cedar_policy::{PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, 
 use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
 
-use super::{Names, SCHEMA};
+use super::asking::{self, Askings};
+use super::{Names, SCHEMA, approve};
 use crate::config::{ConfigFault, ConfigFaults};
 
 /// The largest policy file, in bytes: the parser goes as deep as the text says.
@@ -24,6 +25,7 @@ const LEVEL_MAX: u32 = 1;
 /// A checked set and its digest.
 pub(super) struct Loaded {
     pub(super) set: PolicySet,
+    pub(super) askings: Askings,
     pub(super) hash: String,
 }
 
@@ -46,7 +48,7 @@ pub(super) fn load(files: &[PathBuf], names: &Names) -> Result<Loaded, ConfigFau
             Err(what) => faults.push(fault(file, 0, "", what, "name readable Cedar files")),
         }
     }
-    let mut set = PolicySet::new();
+    let (mut set, mut askings) = (PolicySet::new(), Askings::new());
     let mut sources: HashMap<String, Source<'_>> = HashMap::new();
     let mut hash = Sha256::new();
     hash.update(SCHEMA);
@@ -54,7 +56,7 @@ pub(super) fn load(files: &[PathBuf], names: &Names) -> Result<Loaded, ConfigFau
         for source in split(file, text) {
             hash.update((source.text.len() as u64).to_be_bytes());
             hash.update(source.text);
-            add(source, &mut set, &mut sources, &mut faults, names);
+            add(source, &mut set, &mut askings, &mut sources, &mut faults, names);
         }
     }
     if set.num_of_policies() > POLICIES_MAX {
@@ -69,6 +71,7 @@ pub(super) fn load(files: &[PathBuf], names: &Names) -> Result<Loaded, ConfigFau
     }
     Ok(Loaded {
         set,
+        askings,
         hash: hex::encode(hash.finalize()),
     })
 }
@@ -146,6 +149,7 @@ fn source<'a>(file: &'a Path, text: &'a str, range: Range<usize>, word: usize) -
 fn add<'a>(
     source: Source<'a>,
     set: &mut PolicySet,
+    askings: &mut Askings,
     sources: &mut HashMap<String, Source<'a>>,
     faults: &mut Vec<ConfigFault>,
     names: &Names,
@@ -179,7 +183,10 @@ fn add<'a>(
         ));
         return;
     }
-    for (what, remedy) in names.check(&policy) {
+    let mut wrong = names.check(&policy);
+    wrong.extend(approve::check(&policy));
+    let asking = asking::read(&policy, names, &mut wrong);
+    for (what, remedy) in wrong {
         faults.push(fault(source.file, source.line, &id, what, &remedy));
     }
     if let Some(first) = sources.get(&id) {
@@ -201,6 +208,7 @@ fn add<'a>(
         let what = error.to_string();
         faults.push(fault(source.file, source.line, &id, what, "correct the policy"));
     }
+    askings.extend(asking.map(|asking| (id.clone(), asking)));
     sources.insert(id, source);
 }
 

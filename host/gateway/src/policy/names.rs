@@ -40,7 +40,7 @@ impl Names {
                     let known = self.tags.iter().flat_map(|tag| with_parents(tag.as_str()));
                     unknown("tag", id, known)
                 }
-                "Group" if self.identities.len() > 1 => self.unprefixed(id),
+                "Group" => self.unprefixed(id),
                 _ => None,
             };
             if let Some(fault) = fault.filter(|fault| !wrong.contains(fault)) {
@@ -50,11 +50,14 @@ impl Names {
         wrong
     }
 
-    fn unprefixed(&self, group: &str) -> Option<(String, String)> {
+    /// Returns what is wrong with a group's name where several providers are configured, and
+    /// it does not say whose it is.
+    pub(super) fn unprefixed(&self, group: &str) -> Option<(String, String)> {
+        let several = self.identities.len() > 1;
         let known = group.split_once('/').is_some_and(|(identity, name)| {
             !name.is_empty() && self.identities.iter().any(|known| known == identity)
         });
-        if known {
+        if known || !several {
             return None;
         }
         let example = self.identities.first().map_or("corp", String::as_str);

@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use proto::postgres::relay::{Fatal, Mark, Outbox, Relay};
+use proto::postgres::relay::{Fatal, Mark, Outbox, Relay, sqlstate};
 use proto::session::Waiting;
 
-use super::sessions::Notice;
+use super::sessions::{EndingCell, Notice};
 use super::surroundings::{Next, Surroundings};
 use super::wire::Wire;
 use super::{Age, Upstream};
@@ -46,6 +46,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Deadlines {
     /// When the token ends.
     pub(crate) token: Instant,
+    /// When the grant ends that the session depends on.
+    pub(crate) grant: Option<Instant>,
     /// How long a session may say nothing.
     pub(crate) idle: Option<Duration>,
 }
@@ -63,6 +65,7 @@ pub(crate) struct Drive<'a> {
     pub(crate) pid: i32,
     pub(crate) secret: bytes::Bytes,
     pub(crate) notices: mpsc::Receiver<Notice>,
+    pub(crate) ending: EndingCell,
     pub(crate) deadlines: Deadlines,
 }
 
@@ -188,18 +191,7 @@ impl<'a> Drive<'a> {
                 );
                 Some(self.part(&fatal, "catalog not readable").await)
             }
-            Event::Notice(Notice::Cancel) => {
-                self.cancel(turn);
-                None
-            }
-            Event::Notice(Notice::Drain) => {
-                turn.draining = true;
-                None
-            }
-            Event::Notice(Notice::Stop) => {
-                let fatal = Fatal::new("57P01", Fault::Operator, "the gateway is shutting down");
-                Some(self.part(&fatal, "gateway stopped").await)
-            }
+            Event::Notice(notice) => self.on_notice(notice, turn).await,
             Event::Tick => self.on_tick(turn).await,
             Event::ClientGone => {
                 self.abandon();
@@ -212,6 +204,28 @@ impl<'a> Drive<'a> {
                     "the connection to the resource was lost",
                 );
                 Some(self.part(&fatal, "upstream disconnected").await)
+            }
+        }
+    }
+
+    async fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'a>) -> Option<Ended> {
+        if let Some(ending) = self.ending.get() {
+            let fatal = Fatal::new(sqlstate(ending.rule), Fault::Operator, ending.reason.to_string());
+            return Some(self.part(&fatal, "revoked").await);
+        }
+        match notice {
+            Notice::End => None,
+            Notice::Cancel => {
+                self.cancel(turn);
+                None
+            }
+            Notice::Drain => {
+                turn.draining = true;
+                None
+            }
+            Notice::Stop => {
+                let fatal = Fatal::new("57P01", Fault::Operator, "the gateway is shutting down");
+                Some(self.part(&fatal, "gateway stopped").await)
             }
         }
     }
@@ -374,6 +388,10 @@ impl<'a> Drive<'a> {
             );
             return Some(self.part(&fatal, "token expired").await);
         }
+        if self.deadlines.grant.is_some_and(|end| now >= end) {
+            let fatal = Fatal::new("57P01", Fault::Client, "the grant has ended; ask again for more time");
+            return Some(self.part(&fatal, "grant ended").await);
+        }
         if self.relay.is_running() || self.relay.waiting() != Waiting::Free {
             // Silent, but not idle: a statement runs, or waits for somebody.
             turn.last_words = now;
@@ -452,7 +470,8 @@ impl Turn<'_> {
     fn next_tick(&self, deadlines: &Deadlines) -> Instant {
         let soon = Instant::now() + QUIET_TICK;
         let idle = deadlines.idle.map_or(soon, |idle| self.last_words + idle);
-        soon.min(idle).min(deadlines.token)
+        let grant = deadlines.grant.unwrap_or(soon);
+        soon.min(idle).min(deadlines.token).min(grant)
     }
 
     fn is_ending(&self, relay: &Relay) -> bool {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::event::Event;
-use model::{Fault, Principal, Refusal, SessionId, Verdict};
+use model::{Fault, Grant, Principal, Refusal, Rule, SessionId};
 use proto::postgres::frame;
 use proto::postgres::relay::{Relay, RelayOptions, sqlstate};
 use proto::postgres::startup::Startup;
@@ -15,18 +15,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Upstream;
+use super::admission::{Tell, admit};
 use super::drive::{Deadlines, Drive};
 use super::login::{self, Arrival, ArrivalError};
-use super::sessions::NOTICES_MAX;
+use super::sessions::{EndingCell, Live, NOTICES_MAX};
 use super::surroundings::Surroundings;
 use super::wire::{Wire, tune};
 use crate::clock;
 use crate::gate::Asker;
 use crate::recording::Tape;
 use crate::services::{Services, random};
-
-/// The one sentence for every token that is not accepted; the log has the reason.
-const BAD_TOKEN: &str = "authentication failed: the token was not accepted";
 
 /// The longest application name PostgreSQL keeps, in bytes.
 const APPLICATION_NAME_BYTES_MAX: usize = 63;
@@ -53,6 +51,8 @@ struct Admitted {
     settings: Vec<(String, String)>,
     principal: Arc<Principal>,
     expires: u64,
+    /// The grant without which it might not.
+    grant: Option<Arc<Grant>>,
     upstream: Arc<Upstream>,
     client: String,
 }
@@ -78,104 +78,26 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
         }
     };
     match admit(&mut wire, &startup, services, client).await {
-        Ok((settings, principal, expires, upstream)) => Some(Admitted {
+        Ok(admission) => Some(Admitted {
             wire,
             startup,
-            settings,
-            principal: Arc::new(principal),
-            expires,
-            upstream,
+            settings: admission.settings,
+            principal: admission.principal,
+            expires: admission.expires,
+            grant: admission.grant,
+            upstream: admission.upstream,
             client: client.to_owned(),
         }),
         Err(turned) => {
             refused(services, client, turned.upstream.as_deref(), &turned.reason);
-            if let Some((sqlstate, message)) = turned.tell {
-                login::refuse(&mut wire, sqlstate, &message).await;
+            match turned.tell {
+                Tell::Nothing => {}
+                Tell::Bland(sqlstate, message) => login::refuse(&mut wire, sqlstate, &message).await,
+                Tell::Why(refusal) => login::refuse_by_rule(&mut wire, &refusal).await,
             }
             None
         }
     }
-}
-
-/// Why a client is turned away: precisely for the journal, blandly for the client.
-struct Turned {
-    reason: String,
-    upstream: Option<Arc<Upstream>>,
-    tell: Option<(&'static str, String)>,
-}
-
-impl Turned {
-    fn new(reason: impl ToString, sqlstate: &'static str, tell: impl Into<String>) -> Self {
-        Self {
-            reason: reason.to_string(),
-            upstream: None,
-            tell: Some((sqlstate, tell.into())),
-        }
-    }
-}
-
-type Admission = (Vec<(String, String)>, Principal, u64, Arc<Upstream>);
-
-async fn admit(
-    wire: &mut Wire,
-    startup: &Startup,
-    services: &Arc<Services>,
-    client: &str,
-) -> Result<Admission, Turned> {
-    let settings = startup
-        .settings()
-        .map_err(|e| Turned::new(&e, e.sqlstate(), e.to_string()))?;
-    let database = startup
-        .database()
-        .map_err(|e| Turned::new(&e, e.sqlstate(), e.to_string()))?;
-    let mut negotiation = Vec::new();
-    startup.negotiate(&mut negotiation);
-    let broken = |error: &dyn std::fmt::Display| Turned {
-        reason: error.to_string(),
-        upstream: None,
-        tell: None,
-    };
-    if !negotiation.is_empty() {
-        wire.send(&mut negotiation).await.map_err(|e| broken(&e))?;
-    }
-    let token = login::ask_token(wire).await.map_err(|error| match &error {
-        // More than any token: the client is told no more than for any other bad one.
-        ArrivalError::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => {
-            Turned::new("the token message is too long", "28P01", BAD_TOKEN)
-        }
-        _ => broken(&error),
-    })?;
-    let text = token.text().map_err(|e| Turned::new(e, "28P01", BAD_TOKEN))?;
-    let verified = services
-        .identity
-        .verify(text, clock::unix_seconds())
-        .await
-        .map_err(|error| Turned::new(error, "28P01", BAD_TOKEN))?;
-    // Known from here on; but not told whether a resource exists that may not be used.
-    let unknown = || Turned::new("no such resource", "3D000", no_resource(database));
-    let upstream = services.upstream(database).ok_or_else(unknown)?;
-    let verdict = services.gate.policy.connect(
-        &verified.principal,
-        &upstream.name,
-        "postgres",
-        clock::unix_seconds(),
-    );
-    let reason = match verdict {
-        Verdict::Run { .. } => return Ok((settings, verified.principal, verified.expires, upstream)),
-        Verdict::Hold { .. } => "connecting would need an approval".into(),
-        Verdict::Refuse(Refusal { message, .. }) => message,
-    };
-    tracing::info!(client, principal = verified.principal.key(), resource = %upstream.name, %reason, "may not connect");
-    Err(Turned {
-        reason: reason.to_string(),
-        upstream: Some(upstream),
-        tell: Some(("3D000", no_resource(database))),
-    })
-}
-
-fn no_resource(database: &str) -> String {
-    let database: String = database.chars().take(64).collect();
-    format!("resource \"{database}\" does not exist, or you may not connect to it")
 }
 
 /// Writes down that a client was turned away.
@@ -224,6 +146,9 @@ impl Admitted {
             let refusal = proto::session::journal_unavailable();
             return login::refuse(&mut self.wire, sqlstate(refusal.rule), &refusal.message).await;
         }
+        services
+            .access
+            .note(&self.principal, &upstream.name, clock::unix_us());
         services.meters.session_started();
         let (ended, operations) = self.run(session, services).await;
         services.meters.session_ended();
@@ -276,16 +201,44 @@ impl Admitted {
         let (upstream_wire, established) = established;
         let (notices, inbox) = mpsc::channel(NOTICES_MAX);
         let secret = mint_secret(&self.startup);
-        let _listed = services
-            .sessions
-            .add(session, established.pid, secret.clone(), notices);
+        let ending = EndingCell::default();
+        let live = Live {
+            id: session,
+            principal: Arc::clone(&self.principal),
+            resource: self.upstream.name.clone(),
+            grant: self.grant.as_ref().map(|grant| grant.id),
+        };
+        let _listed = services.sessions.add(
+            live,
+            Arc::clone(&ending),
+            established.pid,
+            secret.clone(),
+            notices,
+        );
+        // What was revoked before the session was listed did not reach it.
+        if let Err(refusal) = self.still_let_in(services) {
+            login::refuse_by_rule(&mut self.wire, &refusal).await;
+            return ("revoked", 0);
+        }
         let user = self.startup.user().unwrap_or_default();
         let mut welcome = welcome(&established, &secret, user, application.as_deref());
         if self.wire.send(&mut welcome).await.is_err() {
             return ("client disconnected", 0);
         }
-        self.drive(session, services, upstream_wire, established, inbox)
+        self.drive(session, services, upstream_wire, established, (inbox, ending))
             .await
+    }
+
+    /// Looks once more at what may have been taken back meanwhile.
+    fn still_let_in(&self, services: &Services) -> Result<(), Refusal> {
+        services.locks.check(&self.principal, &self.upstream.name)?;
+        match &self.grant {
+            Some(grant) if !services.grants.holds(grant.id, clock::unix_us()) => {
+                let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the grant has ended");
+                Err(refusal.hint("ask again for more time"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn reach(&mut self, services: &Services) -> Result<(Wire, Established), (String, Fault)> {
@@ -325,7 +278,7 @@ impl Admitted {
         services: &Arc<Services>,
         upstream_wire: Wire,
         established: Established,
-        notices: mpsc::Receiver<super::Notice>,
+        (notices, ending): (mpsc::Receiver<super::Notice>, EndingCell),
     ) -> (&'static str, u64) {
         let options = RelayOptions {
             session,
@@ -351,8 +304,13 @@ impl Admitted {
             pid: established.pid,
             secret: established.secret,
             notices,
+            ending,
             deadlines: Deadlines {
                 token: Instant::now() + Duration::from_secs(left.min(TOKEN_LIFE_SECONDS_MAX)),
+                grant: self.grant.as_ref().map(|grant| {
+                    let left = grant.ends_us.saturating_sub(clock::unix_us());
+                    Instant::now() + Duration::from_micros(left)
+                }),
                 idle: self.upstream.idle_timeout,
             },
         };

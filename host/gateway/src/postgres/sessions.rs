@@ -1,9 +1,11 @@
-//! The live sessions: how cancel requests, shutdown and later revocation reach them.
+//! The live sessions: what is known of each, and how cancel requests, shutdown and revocation
+//! reach them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use model::SessionId;
+use model::{ApprovalId, GrantId, Principal, ResourceName, Rule, SessionId};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::mpsc;
 
@@ -16,6 +18,84 @@ pub(crate) enum Notice {
     Drain,
     /// The gateway has waited long enough.
     Stop,
+    /// Somebody ends this session: see its [`Ending`].
+    End,
+}
+
+/// Why a session ends from outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Ending {
+    /// The rule behind it.
+    pub(crate) rule: Rule,
+    /// What the client is told.
+    pub(crate) reason: Arc<str>,
+}
+
+/// Where a session finds why it is being ended; set once, before it is told to look.
+pub(crate) type EndingCell = Arc<OnceLock<Ending>>;
+
+/// A live session, as it is known from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) resource: ResourceName,
+    /// The client's address.
+    pub(crate) client: String,
+    /// When it began, in microseconds of Unix time.
+    pub(crate) started_us: u64,
+    /// When its token ends, in seconds of Unix time.
+    pub(crate) expires: u64,
+    /// The grant without which it could not be.
+    pub(crate) grant: Option<GrantId>,
+    /// What it does: the session's own word.
+    pub(crate) status: Arc<Status>,
+}
+
+/// What a session does at the moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Doing {
+    /// Nothing.
+    Idle,
+    /// Something runs upstream.
+    Running,
+    /// It waits for this approval.
+    Held(ApprovalId),
+}
+
+/// What a session tells of itself, for whoever lists sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    running: AtomicBool,
+    operations: AtomicU32,
+    held: Mutex<Option<ApprovalId>>,
+}
+
+impl Status {
+    /// Takes note of what the session does; cheap enough for each turn of its loop.
+    pub(crate) fn note(&self, running: bool, operations: u32) {
+        self.running.store(running, Ordering::Relaxed);
+        self.operations.store(operations, Ordering::Relaxed);
+    }
+
+    /// Takes note of the approval it waits for.
+    pub(crate) fn hold(&self, approval: Option<ApprovalId>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = approval;
+    }
+
+    /// Returns what the session does.
+    pub(crate) fn doing(&self) -> Doing {
+        match *self.held.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(approval) => Doing::Held(approval),
+            None if self.running.load(Ordering::Relaxed) => Doing::Running,
+            None => Doing::Idle,
+        }
+    }
+
+    /// Returns how many operations it has tried.
+    pub(crate) fn operations(&self) -> u32 {
+        self.operations.load(Ordering::Relaxed)
+    }
 }
 
 /// How many notices may wait for a session: more than two say nothing new.
@@ -29,6 +109,8 @@ pub(crate) struct Sessions {
 
 #[derive(Debug)]
 struct Entry {
+    live: Live,
+    ending: EndingCell,
     pid: i32,
     secret: Vec<u8>,
     notices: mpsc::Sender<Notice>,
@@ -43,13 +125,40 @@ impl Sessions {
     #[must_use]
     pub(crate) fn add(
         &self,
-        id: SessionId,
+        live: Live,
+        ending: EndingCell,
         pid: i32,
         secret: Vec<u8>,
         notices: mpsc::Sender<Notice>,
     ) -> Listed<'_> {
-        self.lock().insert(id, Entry { pid, secret, notices });
+        let id = live.id;
+        let entry = Entry {
+            live,
+            ending,
+            pid,
+            secret,
+            notices,
+        };
+        self.lock().insert(id, entry);
         Listed { sessions: self, id }
+    }
+
+    /// Returns all sessions, in no order.
+    pub(crate) fn list(&self) -> Vec<Live> {
+        self.lock().values().map(|entry| entry.live.clone()).collect()
+    }
+
+    /// Tells every session that is hit to end, and returns how many these are. The first ending
+    /// of a session is the one it goes by.
+    pub(crate) fn end_where(&self, hit: impl Fn(&Live) -> bool, ending: Ending) -> usize {
+        let sessions = self.lock();
+        let hit = sessions.values().filter(|entry| hit(&entry.live));
+        hit.map(|entry| {
+            let _ = entry.ending.set(ending.clone());
+            // A full queue is looked at soon, and the ending with it.
+            let _ = entry.notices.try_send(Notice::End);
+        })
+        .count()
     }
 
     /// Passes a cancel request on to the session it names; an unknown key does nothing, and
@@ -86,5 +195,11 @@ pub(crate) struct Listed<'a> {
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.id);
+    }
+}
+
+impl crate::grants::Ends for Sessions {
+    fn end_where(&self, hit: &dyn Fn(&Live) -> bool, ending: Ending) -> usize {
+        Self::end_where(self, hit, ending)
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use journal::AppendError;
 use model::Fault;
 use sqlx::migrate::MigrateError;
 
@@ -69,6 +70,17 @@ pub enum StateError {
         known: String,
         /// The remembered number of entries.
         size: u64,
+    },
+    /// It could not be written down, and nothing happens before that.
+    #[error("it could not be written down in the journal, so it was not done")]
+    Journal(#[source] AppendError),
+    /// There is no room for more.
+    #[error("there are {max} {what} already; lift some that are no longer needed")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
     },
     /// What should be kept is not a checkpoint.
     #[error("a checkpoint that was to be remembered is not one")]

@@ -23,9 +23,6 @@ pub struct Share {
     pub group: Option<String>,
 }
 
-/// How many persons a question may ask for in all: more never answer in time.
-const PERSONS_MAX: usize = 16;
-
 impl Default for Quorum {
     /// One person whom policy lets approve.
     fn default() -> Self {
@@ -39,6 +36,9 @@ impl Default for Quorum {
 }
 
 impl Quorum {
+    /// How many persons a question may ask for in all: more never answer in time.
+    pub const PERSONS_MAX: usize = 16;
+
     /// Reads `2`, `2 of dba`, or `1 of dba, 1 of security`.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Quorum {
         let quorum = Self {
             shares: shares.collect::<Result<_, _>>()?,
         };
-        if quorum.persons() > PERSONS_MAX {
+        if quorum.persons() > Self::PERSONS_MAX {
             return Err("asks for more than 16 people");
         }
         Ok(quorum)
@@ -115,7 +115,7 @@ impl Quorum {
 }
 
 /// Finds a seat for `voter`, moving others to another seat of theirs where that makes room
-/// (Kuhn's algorithm; there are at most [`PERSONS_MAX`] seats).
+/// (Kuhn's algorithm; there are at most [`Quorum::PERSONS_MAX`] seats).
 fn seat(
     voter: usize,
     votes: &[&Vote],

@@ -1,4 +1,5 @@
 use model::Assessment;
+use model::approval::Quorum;
 use model::event::Judged as Rendered;
 
 use super::*;
@@ -27,7 +28,11 @@ fn run() -> Arc<Judged<()>> {
 }
 
 fn hold() -> Arc<Judged<()>> {
-    judged(Verdict::Hold { policies: Vec::new() })
+    judged(Verdict::Hold {
+        policies: Vec::new(),
+        quorum: Quorum::default(),
+        reason_required: false,
+    })
 }
 
 fn release(judged: Arc<Judged<()>>) -> Answer<()> {

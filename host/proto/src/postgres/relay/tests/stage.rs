@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use model::approval::Quorum;
 use model::event::{Judged as Rendered, Judgement};
 use model::mask::{Action, NativeMask, Plan, Planned};
 use model::{ApprovalId, Assessment, Facts, Fault, Refusal, Rule, SessionId, Verdict};
@@ -331,7 +332,11 @@ fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
     let verdict = if text.contains("refuse") {
         Verdict::Refuse(refusal())
     } else if text.contains("hold") {
-        Verdict::Hold { policies: Vec::new() }
+        Verdict::Hold {
+            policies: Vec::new(),
+            quorum: Quorum::default(),
+            reason_required: false,
+        }
     } else {
         Verdict::Run { policies: Vec::new() }
     };

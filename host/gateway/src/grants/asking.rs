@@ -1,0 +1,369 @@
+//! Asks people for grants, and makes grants of their answers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::approval::{Case, Content, ContentHash, Subject};
+use model::event::Event;
+use model::grant::{GRANT_REASON_BYTES_MAX, GRANT_SECONDS_MAX, Terms};
+use model::{
+    ApprovalId, Facts, Fault, Grant, GrantId, OperationId, OperationKind, Principal, Refusal, ResourceName,
+    Rule, StatementFacts, Verdict,
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{GRANTS_HELD_MAX, Grants};
+use crate::approvals::{Approvals, Asked, Kept, Question};
+use crate::clock;
+use crate::evidence::write_down;
+use crate::locks::Locks;
+use crate::policy::Policy;
+use crate::services::random;
+
+/// The kinds that a grant can be for, from harmless to grave.
+const KINDS: [OperationKind; 4] = [
+    OperationKind::Read,
+    OperationKind::Write,
+    OperationKind::Schema,
+    OperationKind::Privilege,
+];
+
+/// The command by which policies know that whoever may not connect asks to.
+const CONNECT: &str = "connect";
+
+/// What approvals and their contents call it.
+const PROTOCOL: &str = "grant";
+
+/// What asking for grants takes.
+#[derive(Clone)]
+pub struct Asking {
+    /// Says who may ask for what.
+    pub policy: Arc<Policy>,
+    /// Asks people.
+    pub approvals: Approvals,
+    /// Whoever is shut out gets nothing.
+    pub locks: Locks,
+    /// How long things take on each resource, by its name.
+    pub resources: HashMap<ResourceName, Times>,
+}
+
+/// How long things take on one resource.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Times {
+    /// How long a question can be answered.
+    pub decide_within: Duration,
+    /// How long an answer can be used.
+    pub use_within: Duration,
+    /// How long a grant lasts that is asked for by connecting.
+    pub grant_for: Duration,
+}
+
+/// What asking to connect came to.
+#[derive(Clone, Debug)]
+pub enum Connecting {
+    /// People have been asked.
+    Asked(ApprovalId),
+    /// They had agreed before, and nothing had come of it: it holds from then on.
+    Given(Arc<Grant>),
+}
+
+/// Everything that makes one asking another one, in a fixed order.
+#[derive(Serialize)]
+struct Wanted<'a> {
+    resource: &'a ResourceName,
+    terms: &'a Terms,
+    reason: &'a str,
+}
+
+impl Grants {
+    /// Asks people for a grant on `terms`. The same question is not asked twice: while it is
+    /// open, its approval is found again.
+    ///
+    /// # Errors
+    /// The refusal for whoever asks: policy does not let them, a reason is missing or too long,
+    /// the terms are none that a grant can have, or approvals are not to be had.
+    pub async fn request(
+        &self,
+        by: &Arc<Principal>,
+        resource: &ResourceName,
+        terms: Terms,
+        reason: &str,
+    ) -> Result<ApprovalId, Refusal> {
+        let terms = terms.checked().map_err(|error| malformed(error.to_string()))?;
+        let asking = &self.inner.asking;
+        asking.locks.check(by, resource)?;
+        let facts = terms.facts();
+        let now = clock::unix_seconds();
+        let verdict = asking
+            .policy
+            .request(by, resource, &[&facts], protocol(), now);
+        match self.put(by, resource, terms, reason, verdict).await? {
+            Connecting::Asked(approval) => Ok(approval),
+            Connecting::Given(grant) => Ok(grant.approval),
+        }
+    }
+
+    /// Asks for a grant of everything that a principal who may not connect may ask for, for the
+    /// resource's own time; `None` where it may not ask, or where a grant would not help.
+    ///
+    /// # Errors
+    /// The refusal for the client: it must say why and connecting has no words for it, or
+    /// approvals are not to be had.
+    pub(crate) async fn ask_to_connect(
+        &self,
+        by: &Arc<Principal>,
+        resource: &ResourceName,
+    ) -> Result<Option<Connecting>, Refusal> {
+        let Some((terms, verdict)) = self.connecting(by, resource) else {
+            return Ok(None);
+        };
+        self.put(by, resource, terms, "", verdict).await.map(Some)
+    }
+
+    fn connecting(&self, by: &Arc<Principal>, resource: &ResourceName) -> Option<(Terms, Verdict)> {
+        let asking = &self.inner.asking;
+        let (policy, now) = (&asking.policy, clock::unix_seconds());
+        let times = asking.resources.get(resource)?;
+        let may_ask = |wanted: &[&Facts]| policy.request(by, resource, wanted, protocol(), now);
+        let connect = Facts::of(StatementFacts {
+            verb: CONNECT.to_owned(),
+            ..StatementFacts::bare(OperationKind::Session)
+        });
+        let terms = |kinds| Terms {
+            kinds,
+            relations: Vec::new(),
+            seconds: times.grant_for.as_secs().min(GRANT_SECONDS_MAX),
+        };
+        let askable = |kind: &OperationKind| {
+            let facts = terms(BTreeSet::from([*kind])).facts();
+            matches!(may_ask(&[&connect, &facts]), Verdict::Hold { .. })
+        };
+        let terms = terms(KINDS.into_iter().filter(askable).collect()).checked().ok()?;
+        let verdict = may_ask(&[&connect, &terms.facts()]);
+        let now_us = clock::unix_us();
+        let imagined = Grant {
+            id: GrantId::new(0, [0; 10]),
+            approval: ApprovalId::new(0, [0; 10]),
+            ..grant(by, resource, terms.clone(), "", now_us)
+        };
+        // Nobody is to think about what would change nothing.
+        let helps = policy.connect(by, resource, protocol(), now, &[Arc::new(imagined)]);
+        matches!(helps.verdict, Verdict::Run { .. }).then_some((terms, verdict))
+    }
+
+    /// Puts the question to people, now that `verdict` lets it be asked.
+    async fn put(
+        &self,
+        by: &Arc<Principal>,
+        resource: &ResourceName,
+        terms: Terms,
+        reason: &str,
+        verdict: Verdict,
+    ) -> Result<Connecting, Refusal> {
+        let asking = &self.inner.asking;
+        let (policies, quorum, reason_required) = match verdict {
+            Verdict::Hold {
+                policies,
+                quorum,
+                reason_required,
+            } => (policies, quorum, reason_required),
+            Verdict::Refuse(refusal) => return Err(refusal),
+            Verdict::Run { .. } => return Err(no_resource(resource)),
+        };
+        // Policies may speak of any resource; one that is not there looks like one that may
+        // not be asked for.
+        let times = *asking
+            .resources
+            .get(resource)
+            .ok_or_else(|| no_resource(resource))?;
+        let reason = reason.trim();
+        if reason.len() > GRANT_REASON_BYTES_MAX {
+            return Err(malformed(format!(
+                "the reason is longer than {GRANT_REASON_BYTES_MAX} bytes"
+            )));
+        }
+        if reason_required && reason.is_empty() {
+            return Err(malformed(format!("a grant on \"{resource}\" is not asked for without a reason"))
+                .hint(format!("say why: tidegate request --resource {resource} --reason \"…\"")));
+        }
+        let question = Question {
+            subject: Subject::Grant,
+            content: asking.content(by, resource, &terms, reason),
+            requester: Arc::clone(by),
+            resource: resource.clone(),
+            session: None,
+            operation: None,
+            quorum,
+            case: case(by, resource, terms, reason, policies),
+            decide_within: times.decide_within,
+            use_within: times.use_within,
+        };
+        match asking.approvals.ask(question).await? {
+            Asked::Waiting(waiting) => Ok(Connecting::Asked(waiting.id)),
+            // Approved, but the gateway stopped before it made a grant of it.
+            Asked::Approved(id) => {
+                let kept = asking.approvals.get(id).await.map_err(|error| {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, approval = %id, "an approval could not be read");
+                    unavailable(id)
+                })?;
+                let kept = kept.ok_or_else(|| unavailable(id))?;
+                self.give(&kept).await.map(Connecting::Given)
+            }
+        }
+    }
+
+    /// Makes a grant of an approval, once: it begins with the moment at which people agreed,
+    /// and lasts as long as they agreed to, or as long as a grant may last if that is less.
+    ///
+    /// # Errors
+    /// Why there is none: the approval is not approved, was used, or was for other policies;
+    /// its requester is shut out; or it could not be written down.
+    pub(crate) async fn give(&self, kept: &Kept) -> Result<Arc<Grant>, Refusal> {
+        let (inner, approval) = (&self.inner, &kept.approval);
+        let asking = &inner.asking;
+        let (by, resource) = (&approval.requester, &approval.resource);
+        let terms = kept.case.grant.clone().ok_or_else(|| unavailable(approval.id))?;
+        let reason = kept.case.reason.as_deref().unwrap_or_default();
+        asking.locks.check(by, resource)?;
+        let _one_at_a_time = inner.changing.lock().await;
+        let now_us = clock::unix_us();
+        if !asking.resources.contains_key(resource) || inner.held.load().len() >= GRANTS_HELD_MAX {
+            return Err(unavailable(approval.id));
+        }
+        let content = asking.content(by, resource, &terms, reason);
+        let begins_us = approval.approved_us.unwrap_or(now_us).min(now_us);
+        let grant = Arc::new(Grant {
+            id: GrantId::new(now_us / 1_000, random()),
+            approval: approval.id,
+            ..grant(by, resource, terms, reason, begins_us)
+        });
+        let operation = OperationId::new(now_us / 1_000, random());
+        asking.approvals.consume(approval.id, content, operation).await?;
+        self.put_in_force(&grant).await.map_err(|what| {
+            tracing::error!(error = what, approval = %approval.id, "a grant could not be given");
+            unavailable(approval.id)
+        })?;
+        Ok(grant)
+    }
+
+    /// Writes a grant down, stores it, and lets it hold.
+    pub(super) async fn put_in_force(&self, grant: &Arc<Grant>) -> Result<(), String> {
+        let inner = &self.inner;
+        write_down(&inner.journal, &Event::GrantGiven { grant })
+            .await
+            .map_err(|error| error.to_string())?;
+        match inner.state.insert_grant(grant).await {
+            Ok(true) => {}
+            Ok(false) => return Err("its approval has given one before".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        inner
+            .held
+            .store(Arc::new(inner.held.load().with(Arc::clone(grant))));
+        inner.changed.notify_one();
+        tracing::info!(grant = %grant.id, principal = grant.principal, resource = %grant.resource, "grant given");
+        Ok(())
+    }
+}
+
+impl Asking {
+    fn content(&self, by: &Principal, resource: &ResourceName, terms: &Terms, reason: &str) -> ContentHash {
+        let wanted = Wanted {
+            resource,
+            terms,
+            reason,
+        };
+        let delegation = by.delegation_keys();
+        let content = Content {
+            protocol: PROTOCOL,
+            // Plain data with text for keys: there is no way for it to fail.
+            operation: &serde_json::to_vec(&wanted).unwrap_or_default(),
+            runs: &[],
+            binds: None,
+            principal: &by.key(),
+            delegation: &delegation,
+            resource: resource.as_str(),
+            policy: self.policy.hash(),
+            surroundings: &[],
+        };
+        let mut hash = Sha256::new();
+        content.feed(|part| hash.update(part));
+        ContentHash(hash.finalize().into())
+    }
+}
+
+/// Makes a grant that begins at `begins_us`; its ids are to be filled in.
+fn grant(by: &Principal, resource: &ResourceName, terms: Terms, reason: &str, begins_us: u64) -> Grant {
+    let seconds = terms.seconds.min(GRANT_SECONDS_MAX);
+    Grant {
+        id: GrantId::new(0, [0; 10]),
+        principal: by.key(),
+        delegation: by.delegation_keys(),
+        resource: resource.clone(),
+        terms,
+        reason: reason.to_owned(),
+        approval: ApprovalId::new(0, [0; 10]),
+        begins_us,
+        ends_us: begins_us.saturating_add(seconds * 1_000_000),
+        revoked: None,
+        used_us: None,
+    }
+}
+
+fn case(by: &Principal, resource: &ResourceName, terms: Terms, reason: &str, policies: Vec<String>) -> Case {
+    let kinds: Vec<&str> = terms.kinds.iter().map(|kind| kind.label()).collect();
+    let (kinds, lasts) = (kinds.join(", "), lasts(terms.seconds));
+    let relations = match &terms.relations[..] {
+        [] => "all".to_owned(),
+        named => named.join(", "),
+    };
+    Case {
+        protocol: PROTOCOL.to_owned(),
+        title: format!("{} wants {kinds} on \"{resource}\" for {lasts}", by.key()),
+        operation: format!("kinds: {kinds}\nrelations: {relations}\nlasts: {lasts}"),
+        facts: terms.facts(),
+        policies,
+        reason: (!reason.is_empty()).then(|| reason.to_owned()),
+        grant: Some(terms),
+        ..Case::default()
+    }
+}
+
+/// Says how long a grant lasts in the largest unit that is exact.
+fn lasts(seconds: u64) -> String {
+    match seconds {
+        _ if seconds.is_multiple_of(3_600) => format!("{} h", seconds / 3_600),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// The protocol that policies are told: every resource speaks PostgreSQL so far.
+const fn protocol() -> &'static str {
+    "postgres"
+}
+
+fn malformed(what: String) -> Refusal {
+    Refusal::new(Rule::ApprovalUnavailable, Fault::Client, what)
+}
+
+fn unavailable(id: ApprovalId) -> Refusal {
+    Refusal::new(
+        Rule::ApprovalUnavailable,
+        Fault::Operator,
+        format!("no grant could be made of approval {id}"),
+    )
+    .hint("ask again; the operator finds the reason in the gateway's log")
+}
+
+fn no_resource(resource: &ResourceName) -> Refusal {
+    Refusal::new(
+        Rule::PolicyDenied,
+        Fault::Client,
+        format!("no policy permits: ask for grant on \"{resource}\""),
+    )
+    .hint("ask the operator")
+}
