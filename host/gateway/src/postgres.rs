@@ -4,6 +4,7 @@ mod admission;
 mod catalog;
 mod dial;
 mod drive;
+mod hold;
 mod login;
 mod session;
 mod sessions;
@@ -55,6 +56,9 @@ pub struct Upstream {
     pub(crate) scan_untagged: bool,
     pub(crate) classifiers: Vec<PluginName>,
     pub(crate) hold_for: Duration,
+    /// How long a question can be answered, and an answer used.
+    pub(crate) decide_within: Duration,
+    pub(crate) use_within: Duration,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) sessions_max: Option<u64>,
     pub(crate) sessions: AtomicUsize,
@@ -131,6 +135,8 @@ impl Upstream {
             scan_untagged: resource.scan_untagged && !resource.maskers.is_empty(),
             classifiers: resource.classifiers.clone(),
             hold_for: resource.hold_for,
+            decide_within: resource.decide_within,
+            use_within: resource.use_within,
             idle_timeout: resource.idle_timeout,
             sessions_max: resource.max_sessions,
             sessions: AtomicUsize::new(0),

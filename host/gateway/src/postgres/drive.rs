@@ -1,28 +1,31 @@
 //! Drives one session: the only place where a relay meets sockets, the clock and the journal.
 
-use std::future::{Future as _, poll_fn};
+mod hold;
+mod turn;
+
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use journal::Durable;
 use model::{Fault, Refusal, Rule};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep};
-use tokio_util::io::poll_read_buf;
+use tokio::time::Instant;
 
 use proto::postgres::relay::{Fatal, Mark, Outbox, Relay, sqlstate};
 use proto::session::Waiting;
 
-use super::sessions::{EndingCell, Notice};
+use self::turn::Turn;
+use super::hold::Step;
+use super::sessions::{EndingCell, Notice, Status};
 use super::surroundings::{Next, Surroundings};
 use super::wire::Wire;
 use super::{Age, Upstream};
+use crate::approvals::Left;
 use crate::clock;
 
 /// One read's size to begin with, and at most: a session that streams grows to the larger one,
@@ -67,60 +70,20 @@ pub(crate) struct Drive<'a> {
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) ending: EndingCell,
     pub(crate) deadlines: Deadlines,
+    pub(crate) status: Arc<Status>,
 }
 
 /// What an exchange of bytes came to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Event {
     ClientGone,
     Durable(bool),
+    Held(Step),
     Moved,
     Notice(Notice),
     CancelDone,
     RefreshDone(bool),
     Tick,
     UpstreamGone,
-}
-
-/// The parts that change from turn to turn.
-struct Turn<'a> {
-    client_in: Input,
-    upstream_in: Input,
-    durable: Option<Durable<'a>>,
-    cancelling: Option<JoinHandle<()>>,
-    refreshing: Option<JoinHandle<bool>>,
-    /// Whether the catalog could be read since the statement at hand came; `None` if nobody
-    /// has tried.
-    fresh: Option<bool>,
-    /// The catalog that the relay's shapes go by.
-    epoch: u64,
-    draining: bool,
-    last_words: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-struct Input {
-    bytes: BytesMut,
-    read_size: usize,
-}
-
-impl Input {
-    fn new() -> Self {
-        Self {
-            bytes: BytesMut::new(),
-            read_size: READ_BYTES_MIN,
-        }
-    }
-
-    /// Reads once; `Ready(Ok(0))` is the end.
-    fn poll_fill(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.bytes.reserve(self.read_size);
-        let filled = std::task::ready!(poll_read_buf(Pin::new(wire), cx, &mut self.bytes))?;
-        if filled >= self.read_size {
-            self.read_size = (self.read_size * 4).min(READ_BYTES_MAX);
-        }
-        Poll::Ready(Ok(filled))
-    }
 }
 
 impl<'a> Drive<'a> {
@@ -130,6 +93,9 @@ impl<'a> Drive<'a> {
         let ended = loop {
             let mark = self.relay.mark();
             let stepped = self.step(&mut turn);
+            self.settle_hold(&mut turn);
+            self.status
+                .note(self.relay.is_running(), self.relay.operation_count());
             if let Some(failure) = self.surroundings.tape().failure() {
                 tracing::error!(error = %failure, "a session ends because it cannot be recorded");
                 let fatal = Fatal::new("58030", failure.fault(), failure.for_client());
@@ -154,6 +120,10 @@ impl<'a> Drive<'a> {
                 break ended;
             }
         };
+        if let Some(hold) = turn.hold.take() {
+            hold.leave(Left::Gone);
+        }
+        self.status.hold(None);
         self.relay.lose(clock::unix_us());
         self.surroundings.write_outcomes(&mut self.relay);
         let operations = u64::from(self.relay.operation_count());
@@ -171,6 +141,10 @@ impl<'a> Drive<'a> {
             }
             Event::CancelDone => {
                 turn.cancelling = None;
+                None
+            }
+            Event::Held(step) => {
+                self.on_hold(step, turn);
                 None
             }
             Event::RefreshDone(refreshed) => {
@@ -264,7 +238,11 @@ impl<'a> Drive<'a> {
                         Next::Wait => return Ok(()),
                     }
                 }
-                Waiting::Approval { .. } => self.relay.answer_hold(Err(no_approver()), now_us),
+                Waiting::Approval { .. } => {
+                    if !self.advance_hold(turn, now_us) {
+                        return Ok(());
+                    }
+                }
                 Waiting::Durability if turn.durable.is_some() => return Ok(()),
                 Waiting::Durability => match self.surroundings.write_intents(&self.relay) {
                     Some(durable) => {
@@ -348,17 +326,15 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// Passes a client's cancel request on, if there is anything to cancel.
+    /// Passes a client's cancel request on, if there is anything to cancel: what runs, before
+    /// what waits for people behind it.
     fn cancel(&mut self, turn: &mut Turn<'a>) {
-        if let Waiting::Approval { .. } = self.relay.waiting() {
-            let refusal = Refusal::new(
-                Rule::ApprovalUnavailable,
-                Fault::Client,
-                "cancelled while waiting",
-            );
-            self.relay.answer_hold(Err(refusal), clock::unix_us());
-        } else if self.relay.is_running() && turn.cancelling.is_none() {
-            turn.cancelling = Some(self.spawn_cancel());
+        if self.relay.is_running() {
+            if turn.cancelling.is_none() {
+                turn.cancelling = Some(self.spawn_cancel());
+            }
+        } else if let Waiting::Approval { .. } = self.relay.waiting() {
+            self.relay.refuse_hold(cancelled(), clock::unix_us());
         }
     }
 
@@ -377,7 +353,7 @@ impl<'a> Drive<'a> {
 
     async fn on_tick(&mut self, turn: &mut Turn<'a>) -> Option<Ended> {
         let now = Instant::now();
-        self.relay.tick(clock::unix_us());
+        self.tick_hold(turn, clock::unix_us());
         self.surroundings.tape().set_time(clock::unix_us());
         self.surroundings.tape().tick();
         if now >= self.deadlines.token {
@@ -402,7 +378,7 @@ impl<'a> Drive<'a> {
             let fatal = Fatal::new("57P05", Fault::Client, "the session was idle for too long");
             return Some(self.part(&fatal, "idle").await);
         }
-        let next = turn.next_tick(&self.deadlines);
+        let next = turn.next_tick(&self.deadlines).min(self.hold_ends(now));
         turn.timer.as_mut().reset(next);
         None
     }
@@ -446,61 +422,6 @@ impl<'a> Drive<'a> {
     }
 }
 
-impl Turn<'_> {
-    fn new(deadlines: &Deadlines) -> Self {
-        let last_words = Instant::now();
-        let mut turn = Self {
-            client_in: Input::new(),
-            upstream_in: Input::new(),
-            durable: None,
-            cancelling: None,
-            refreshing: None,
-            fresh: None,
-            epoch: 0,
-            draining: false,
-            last_words,
-            timer: Box::pin(tokio::time::sleep_until(last_words)),
-        };
-        let next = turn.next_tick(deadlines);
-        turn.timer.as_mut().reset(next);
-        turn
-    }
-
-    /// When to look at the clock again: at a deadline, and for what a quiet session has recorded.
-    fn next_tick(&self, deadlines: &Deadlines) -> Instant {
-        let soon = Instant::now() + QUIET_TICK;
-        let idle = deadlines.idle.map_or(soon, |idle| self.last_words + idle);
-        let grant = deadlines.grant.unwrap_or(soon);
-        soon.min(idle).min(deadlines.token).min(grant)
-    }
-
-    fn is_ending(&self, relay: &Relay) -> bool {
-        relay.is_leaving() || self.draining
-    }
-
-    fn poll_signals(&mut self, notices: &mut mpsc::Receiver<Notice>, cx: &mut Context<'_>) -> Poll<Event> {
-        if let Some(durable) = &mut self.durable
-            && let Poll::Ready(written) = Pin::new(durable).poll(cx)
-        {
-            return Poll::Ready(Event::Durable(written.is_ok()));
-        }
-        if let Some(task) = &mut self.cancelling
-            && Pin::new(task).poll(cx).is_ready()
-        {
-            return Poll::Ready(Event::CancelDone);
-        }
-        if let Some(task) = &mut self.refreshing
-            && let Poll::Ready(refreshed) = Pin::new(task).poll(cx)
-        {
-            return Poll::Ready(Event::RefreshDone(refreshed.unwrap_or(false)));
-        }
-        if let Poll::Ready(Some(notice)) = notices.poll_recv(cx) {
-            return Poll::Ready(Event::Notice(notice));
-        }
-        self.timer.as_mut().poll(cx).map(|()| Event::Tick)
-    }
-}
-
 /// Writes as much as the peer takes; returns how much that was.
 fn poll_write_out(wire: &mut Wire, out: &mut Outbox, cx: &mut Context<'_>) -> io::Result<usize> {
     let mut wrote = 0;
@@ -524,12 +445,11 @@ fn poll_write_out(wire: &mut Wire, out: &mut Outbox, cx: &mut Context<'_>) -> io
     Ok(wrote)
 }
 
-/// The refusal for what a human must agree to, as long as nobody can be asked.
-fn no_approver() -> Refusal {
+/// The client has taken back what it sent.
+fn cancelled() -> Refusal {
     Refusal::new(
-        Rule::ApprovalUnavailable,
-        Fault::Operator,
-        "this needs an approval, and no approver is configured",
+        Rule::Cancelled,
+        Fault::Client,
+        "canceling statement due to user request",
     )
-    .hint("ask the operator for a policy that permits \"execute\"")
 }

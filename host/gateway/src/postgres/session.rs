@@ -18,7 +18,7 @@ use super::Upstream;
 use super::admission::{Tell, admit};
 use super::drive::{Deadlines, Drive};
 use super::login::{self, Arrival, ArrivalError};
-use super::sessions::{EndingCell, Live, NOTICES_MAX};
+use super::sessions::{EndingCell, Live, NOTICES_MAX, Status};
 use super::surroundings::Surroundings;
 use super::wire::{Wire, tune};
 use crate::clock;
@@ -202,11 +202,16 @@ impl Admitted {
         let (notices, inbox) = mpsc::channel(NOTICES_MAX);
         let secret = mint_secret(&self.startup);
         let ending = EndingCell::default();
+        let status = Arc::new(Status::default());
         let live = Live {
             id: session,
             principal: Arc::clone(&self.principal),
             resource: self.upstream.name.clone(),
+            client: self.client.clone(),
+            started_us: clock::unix_us(),
+            expires: self.expires,
             grant: self.grant.as_ref().map(|grant| grant.id),
+            status: Arc::clone(&status),
         };
         let _listed = services.sessions.add(
             live,
@@ -225,7 +230,7 @@ impl Admitted {
         if self.wire.send(&mut welcome).await.is_err() {
             return ("client disconnected", 0);
         }
-        self.drive(session, services, upstream_wire, established, (inbox, ending))
+        self.drive(session, services, upstream_wire, established, (inbox, ending, status))
             .await
     }
 
@@ -278,7 +283,7 @@ impl Admitted {
         services: &Arc<Services>,
         upstream_wire: Wire,
         established: Established,
-        (notices, ending): (mpsc::Receiver<super::Notice>, EndingCell),
+        (notices, ending, status): (mpsc::Receiver<super::Notice>, EndingCell, Arc<Status>),
     ) -> (&'static str, u64) {
         let options = RelayOptions {
             session,
@@ -305,6 +310,7 @@ impl Admitted {
             secret: established.secret,
             notices,
             ending,
+            status,
             deadlines: Deadlines {
                 token: Instant::now() + Duration::from_secs(left.min(TOKEN_LIFE_SECONDS_MAX)),
                 grant: self.grant.as_ref().map(|grant| {

@@ -56,11 +56,7 @@ impl<'a> Surroundings<'a> {
     /// Judges the statement that waits. `fresh`: whether the catalog could be read since it
     /// came, if anybody has tried.
     pub(crate) fn judge(&self, relay: &Relay, fresh: Option<bool>) -> Next {
-        let unknown = match fresh {
-            None => Unknown::Ask,
-            Some(true) if relay.has_changed_catalog() => Unknown::Run,
-            Some(_) => Unknown::Refuse,
-        };
+        let unknown = unknown(relay, fresh);
         let Some((sql, last)) = relay.question() else {
             return Next::Wait;
         };
@@ -80,6 +76,37 @@ impl<'a> Surroundings<'a> {
             Judging::Unknown => Next::RefreshCatalog,
             Judging::Wait => Next::Wait,
         }
+    }
+
+    /// Judges the held statement once more, now that people have agreed to it.
+    pub(crate) fn judge_held(&self, relay: &Relay, input: &[u8], fresh: Option<bool>) -> Next {
+        let Some(held) = relay.held(input) else {
+            return Next::Wait;
+        };
+        let unknown = unknown(relay, fresh);
+        let gate = &self.services.gate;
+        match gate.judge(&self.asker, self.upstream, held.sql, unknown, |name| {
+            relay.prepared(name)
+        }) {
+            Judging::Judged(judged) => Next::Judged(judged),
+            Judging::Unknown => Next::RefreshCatalog,
+            Judging::Wait => Next::Wait,
+        }
+    }
+
+    /// Who asks.
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// What all sessions share.
+    pub(crate) fn shared(&self) -> &'a Services {
+        self.services
+    }
+
+    /// Returns the SHA-256 of the policies in force, in hex.
+    pub(crate) fn policy_hash(&self) -> &'a str {
+        self.services.gate.policy.hash()
     }
 
     /// Appends the intents of the batch; the future says when they are durable. `None` where
@@ -163,6 +190,16 @@ impl<'a> Surroundings<'a> {
         Ok(Shape {
             fields: fields.collect(),
         })
+    }
+}
+
+/// What becomes of relations that the catalog does not know; `fresh`: whether it could be read
+/// since the statement came, if anybody has tried.
+fn unknown(relay: &Relay, fresh: Option<bool>) -> Unknown {
+    match fresh {
+        None => Unknown::Ask,
+        Some(true) if relay.has_changed_catalog() => Unknown::Run,
+        Some(_) => Unknown::Refuse,
     }
 }
 

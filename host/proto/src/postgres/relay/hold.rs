@@ -62,6 +62,12 @@ impl Relay {
         })
     }
 
+    /// Returns the approval under which the held operation was asked for.
+    #[must_use]
+    pub fn held_approval(&self) -> Option<ApprovalId> {
+        self.road.held()?.approval()
+    }
+
     /// Returns a digest of everything the session has run that could change what its later
     /// statements mean: settings, names, definitions. Two sessions that ran the same ones in
     /// the same order have the same digest.
