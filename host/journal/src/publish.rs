@@ -139,7 +139,9 @@ impl Builder {
     pub(crate) fn run(mut self, core: &Core, bell: &Bell) {
         let mut signed = Instant::now();
         loop {
-            let close = bell.wait(self.checkpoint_every);
+            let due = self.checkpoint_every.saturating_sub(signed.elapsed());
+            // Nothing is due as long as nothing is appended.
+            let close = bell.wait(if due.is_zero() { self.checkpoint_every } else { due });
             let round = self.round(core.durable_size(), &mut signed, close);
             if let Err(error) = round {
                 core.fail(unwritable("its tiles could not be written", &error));
