@@ -146,9 +146,7 @@ pub(crate) fn segments(layout: &Layout) -> io::Result<Vec<u64>> {
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     make_dirs(parent)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let temporary = PathBuf::from(name);
+    let temporary = temporary(path);
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -157,6 +155,13 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)
+}
+
+/// What a file is called until it is whole.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }
 
 /// Makes a folder and those above it, each synced into its parent.

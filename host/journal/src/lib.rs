@@ -42,6 +42,7 @@ mod read;
 pub mod recording;
 mod segment;
 mod tree;
+mod unsynced;
 mod verify;
 
 pub use block::ENTRY_BYTES_MAX;

@@ -231,6 +231,12 @@ impl Keys {
     }
 }
 
+/// The size that a note states, whoever signed it.
+pub(crate) fn stated_size(note: &[u8]) -> Option<u64> {
+    let line = note.split(|byte| *byte == b'\n').nth(1)?;
+    std::str::from_utf8(line).ok()?.parse().ok()
+}
+
 /// Splits `checkpoints.log` into notes. Each is followed by an empty line; what remains after
 /// the last whole one is returned beside them.
 pub(crate) fn split_notes(log: &[u8]) -> (Vec<&[u8]>, &[u8]) {

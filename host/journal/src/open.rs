@@ -1,9 +1,10 @@
 //! Opens a log for writing: takes the lock, brings a crash to an end, and refuses a log that
 //! is not the one that was signed.
 //!
-//! What a crash may leave behind is a last block that is not whole, files of an unfinished
-//! round, and a last checkpoint that is not whole. All of it was never acknowledged and is cut
-//! or made again. Anything else is refused: going on would bury the evidence.
+//! What a crash may leave behind is a last block that is not whole, tiles and bundles after the
+//! last checkpoint with any bytes in them, and a last checkpoint that is not whole. None of it
+//! is what an acknowledgement rests on, and it is cut or made again; `publish.rs` says from
+//! what. Anything else is refused: going on would bury the evidence.
 
 mod replay;
 
@@ -382,7 +383,7 @@ fn check_anchors(
                 signed: anchor.size,
             });
         }
-        let tree = replay::load(layout, anchor.size)?;
+        let tree = replay::load(layout, anchor.size, held)?;
         if tree.root() != anchor.root {
             return Err(OpenError::Forked { size: anchor.size });
         }

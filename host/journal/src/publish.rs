@@ -1,14 +1,35 @@
 //! The builder: turns what is durable into tiles and signed checkpoints.
 //!
-//! Runs on its own thread, reads back what was committed, and never holds up an append. Order
-//! within one round: tiles and bundles, synced; `checkpoints.log`, synced; `checkpoint`,
-//! replaced; only then are segments and older partial files removed. If a round fails the log
-//! ends: entries that could not be proven later must not be taken.
+//! Runs on its own thread, reads back what was committed, and never holds up an append. If
+//! something fails the log ends: entries that could not be proven later must not be taken.
+//!
+//! A whole tile or bundle is written as it fills and is not synced then: the segment that its
+//! entries came from is. Order of what makes a checkpoint:
+//!
+//! 1. the partial tiles and bundle are written;
+//! 2. every tile and bundle since the last checkpoint is synced, then the folders they are in;
+//! 3. the note is appended to `checkpoints.log`, synced;
+//! 4. `checkpoint` is replaced, synced;
+//! 5. segments all of whose entries the checkpoint covers, and older partial files, are removed.
+//!
+//! What a power loss leaves, by when it comes, and where recovery has each entry from. `S` is
+//! the size in the last whole note of `checkpoints.log`:
+//!
+//! | power is lost | on disk | entries before `S` | from `S` on |
+//! |---|---|---|---|
+//! | before 3 is done | all files of `S`, the segments from `S` on; of later files any, with any bytes | tiles, bundles | segments |
+//! | between 3 and 4 | all files of the new `S`; `checkpoint` is one behind | tiles, bundles | segments |
+//! | during 5 | the same, some of what is removed | tiles, bundles | segments |
+//!
+//! So files that a signed checkpoint claims were synced before it was signed, and an entry that
+//! was acknowledged is always in one of two places that were synced. Names tell which: a file
+//! is claimed by `S` if it is whole and all its entries are before `S`, or partial and just as
+//! wide as `S` wants it. Recovery needs no other: it removes partial ones and writes whole
+//! ones again. It never compares with what is there, since after a power loss that may be
+//! missing, empty, short or garbage without anybody having touched it.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +41,7 @@ use crate::layout::{self, Layout, sync_dir, write_whole};
 use crate::note::{SignedCheckpoint, SigningNoteKey};
 use crate::segment::{Device, Ready, SegmentReader};
 use crate::tree::{self, TILE_WIDTH, TileId, Tree};
+use crate::unsynced::Unsynced;
 
 /// Wakes the builder before its time.
 #[derive(Debug, Default)]
@@ -70,8 +92,7 @@ pub(crate) struct Builder {
     bundle: Vec<u8>,
     source: Option<SegmentReader>,
     latest: watch::Sender<Arc<SignedCheckpoint>>,
-    /// Folders whose names changed since they were last synced.
-    dirty: BTreeSet<PathBuf>,
+    unsynced: Unsynced,
 }
 
 impl Builder {
@@ -92,6 +113,7 @@ impl Builder {
         latest: SignedCheckpoint,
     ) -> Self {
         Self {
+            unsynced: Unsynced::new(Arc::clone(&device), layout.dir()),
             layout,
             key,
             device,
@@ -102,7 +124,6 @@ impl Builder {
             bundle,
             source: None,
             latest: watch::Sender::new(Arc::new(latest)),
-            dirty: BTreeSet::new(),
         }
     }
 
@@ -118,7 +139,9 @@ impl Builder {
     pub(crate) fn run(mut self, core: &Core, bell: &Bell) {
         let mut signed = Instant::now();
         loop {
-            let close = bell.wait(self.checkpoint_every);
+            let due = self.checkpoint_every.saturating_sub(signed.elapsed());
+            // Nothing is due as long as nothing is appended.
+            let close = bell.wait(if due.is_zero() { self.checkpoint_every } else { due });
             let round = self.round(core.durable_size(), &mut signed, close);
             if let Err(error) = round {
                 core.fail(unwritable("its tiles could not be written", &error));
@@ -189,14 +212,14 @@ impl Builder {
     /// Takes in one entry.
     pub(crate) fn push(&mut self, entry: &[u8]) -> io::Result<()> {
         block::push_frame(&mut self.bundle, entry);
-        let (layout, dirty, bundle) = (&self.layout, &mut self.dirty, &mut self.bundle);
+        let (layout, unsynced, bundle) = (&self.layout, &mut self.unsynced, &mut self.bundle);
         self.tree.push(tree::leaf_hash(entry), |id, hashes| {
             if id.level == 0 {
                 // The bundle first: from it the tile can be made again.
-                put(dirty, layout.bundle(id.index, TILE_WIDTH), bundle)?;
+                unsynced.put(layout.bundle(id.index, TILE_WIDTH), bundle)?;
                 bundle.clear();
             }
-            put(dirty, layout.tile(id), &tree::tile_bytes(hashes))
+            unsynced.put(layout.tile(id), &tree::tile_bytes(hashes))
         })
     }
 
@@ -206,18 +229,13 @@ impl Builder {
         let before = self.latest.borrow().checkpoint.size;
         for id in tree::partial_tiles(size) {
             if id.level == 0 {
-                put(
-                    &mut self.dirty,
-                    self.layout.bundle(id.index, id.width),
-                    &self.bundle,
-                )?;
+                self.unsynced
+                    .put(self.layout.bundle(id.index, id.width), &self.bundle)?;
             }
             let bytes = tree::tile_bytes(self.tree.edge(id.level));
-            put(&mut self.dirty, self.layout.tile(id), &bytes)?;
+            self.unsynced.put(self.layout.tile(id), &bytes)?;
         }
-        while let Some(dir) = self.dirty.pop_first() {
-            sync_dir(&dir)?;
-        }
+        self.unsynced.sync()?;
         let signed = self.key.sign(size, self.tree.root()).map_err(io::Error::other)?;
         append_note(&self.layout, &signed.note)?;
         write_whole(&self.layout.checkpoint(), &signed.note)?;
@@ -280,12 +298,4 @@ pub(crate) fn cut_notes(layout: &Layout, len: u64) -> io::Result<()> {
     let log = File::options().write(true).open(layout.checkpoints_log())?;
     log.set_len(len)?;
     log.sync_all()
-}
-
-fn put(dirty: &mut BTreeSet<PathBuf>, path: PathBuf, bytes: &[u8]) -> io::Result<()> {
-    write_whole(&path, bytes)?;
-    if let Some(parent) = path.parent() {
-        dirty.insert(parent.to_path_buf());
-    }
-    Ok(())
 }

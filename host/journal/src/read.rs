@@ -1,8 +1,9 @@
 //! Reads a log's entries in order; runs beside the writer, in its process or another one.
 //!
-//! Read-only. Entries come from whole bundles where there are any, else from the write-ahead
-//! segments, else from the partial bundle. What is read is not verified: that is
-//! [`verify`](crate::verify()).
+//! Read-only. Entries come from the write-ahead segments, else from the bundles that the last
+//! checkpoint claims: of later ones a power loss leaves anything, and nobody may have opened the
+//! log since. Beside the writer somebody has, and whole bundles come first: there is less to
+//! look through. What is read is not verified: that is [`verify`](crate::verify()).
 
 use std::fs;
 use std::io;
@@ -15,6 +16,7 @@ use model::Fault;
 use crate::block::{Block, Frames};
 use crate::commit::Core;
 use crate::layout::{self, Layout};
+use crate::note::stated_size;
 use crate::segment::SegmentReader;
 use crate::tree::TILE_WIDTH;
 
@@ -59,8 +61,8 @@ impl ReadError {
 pub struct Reader {
     layout: Layout,
     writer: Option<Arc<Core>>,
-    /// Segments are not looked at.
-    bundles_only: bool,
+    /// Segments are not looked at, and so many entries are signed.
+    bundles_only: Option<u64>,
 }
 
 impl Reader {
@@ -79,16 +81,16 @@ impl Reader {
         Ok(Self {
             layout,
             writer: None,
-            bundles_only: false,
+            bundles_only: None,
         })
     }
 
-    /// A reader that does not look at segments.
-    pub(crate) fn bundles_only(layout: &Layout) -> Self {
+    /// A reader of the `signed` entries that does not look at segments.
+    pub(crate) fn bundles_only(layout: &Layout, signed: u64) -> Self {
         Self {
             layout: layout.clone(),
             writer: None,
-            bundles_only: true,
+            bundles_only: Some(signed),
         }
     }
 
@@ -96,7 +98,7 @@ impl Reader {
         Self {
             layout,
             writer: Some(writer),
-            bundles_only: false,
+            bundles_only: None,
         }
     }
 
@@ -143,6 +145,16 @@ impl Reader {
     fn limit(&self) -> u64 {
         self.writer.as_ref().map_or(u64::MAX, |w| w.durable_size())
     }
+
+    /// How many entries the last checkpoint claims.
+    fn signed(&self) -> Result<u64, ReadError> {
+        if let Some(signed) = self.bundles_only {
+            return Ok(signed);
+        }
+        let path = self.layout.checkpoint();
+        let note = layout::read_optional(&path).map_err(io_error(&path))?;
+        stated_size(&note.unwrap_or_default()).ok_or(ReadError::Damaged { path })
+    }
 }
 
 /// A cursor over a log. See [`Reader::entries`].
@@ -169,33 +181,43 @@ impl Entries {
             if self.next >= self.reader.limit() {
                 return Ok(false);
             }
-            if self.fill_from_segment()? || self.fill_from_bundle(false)? {
+            let beside = self.reader.writer.is_some();
+            if self.fill_from_segment()? || beside && self.fill_from_bundle(TILE_WIDTH)? {
                 return Ok(true);
             }
-            if !self.reader.bundles_only && self.seek_segment()? {
+            if self.reader.bundles_only.is_none() && self.seek_segment()? {
                 if self.fill_from_segment()? {
                     return Ok(true);
                 }
-            } else if self.fill_from_bundle(true)? {
+            } else if self.fill_from_signed()? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn fill_from_bundle(&mut self, partial: bool) -> Result<bool, ReadError> {
-        let layout = &self.reader.layout;
-        let (bundle, skip) = (self.next / TILE_WIDTH as u64, self.next % TILE_WIDTH as u64);
-        let mut path = layout.bundle(bundle, TILE_WIDTH);
-        let mut width = TILE_WIDTH;
-        if partial {
-            let widths = layout::partial_widths(&path).map_err(io_error(&path))?;
-            let Some(widest) = widths.last().filter(|w| **w as u64 > skip) else {
-                return Ok(false);
-            };
-            width = *widest;
-            path = layout.bundle(bundle, width);
+    /// Reads the bundle that the last checkpoint claims, or, if the writer beside us has signed
+    /// another one meanwhile, a wider one.
+    fn fill_from_signed(&mut self) -> Result<bool, ReadError> {
+        let signed = self.reader.signed()?;
+        let bundle = self.next / TILE_WIDTH as u64;
+        let claimed = signed.saturating_sub(bundle * TILE_WIDTH as u64);
+        if self.next >= signed {
+            return Ok(false);
         }
+        let full = self.reader.layout.bundle(bundle, TILE_WIDTH);
+        let widths = layout::partial_widths(&full).map_err(io_error(&full))?;
+        for width in widths.into_iter().chain([TILE_WIDTH]) {
+            if width as u64 >= claimed.min(TILE_WIDTH as u64) && self.fill_from_bundle(width)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn fill_from_bundle(&mut self, width: usize) -> Result<bool, ReadError> {
+        let (bundle, skip) = (self.next / TILE_WIDTH as u64, self.next % TILE_WIDTH as u64);
+        let path = self.reader.layout.bundle(bundle, width);
         let Some(bytes) = layout::read_optional(&path).map_err(io_error(&path))? else {
             return Ok(false);
         };

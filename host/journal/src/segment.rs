@@ -11,13 +11,21 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::{Advice, fadvise};
+
 use crate::block::{self, Block, HEADER_BYTES, MAGIC, Parsed};
 use crate::layout::{Layout, sync_dir};
 
-/// Makes segment files; replaced in tests by one that fails.
+/// Makes segment files and syncs tiles; replaced in tests by one that fails.
 pub(crate) trait Device: Send + Sync {
     /// Makes a file of `capacity` zero bytes, synced.
     fn create(&self, path: &Path, capacity: u64) -> io::Result<Box<dyn Output>>;
+    /// Begins to write a file out, to make a sync that follows shorter. Promises nothing.
+    fn begin_sync(&self, file: &File);
+    /// Makes a file durable that was just made and will not be changed: `fdatasync`.
+    fn sync_file(&self, file: &File, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
 }
 
 /// A segment file open for writing.
@@ -48,6 +56,20 @@ impl Device for Disk {
         }
         file.sync_all()?;
         Ok(Box::new(DiskFile(file)))
+    }
+
+    fn begin_sync(&self, file: &File) {
+        // On Linux this begins to write out what is not on the device; only that is wanted of
+        // it, and where it does not the sync does all the work.
+        let _ = fadvise(file, 0, None, Advice::DontNeed);
+    }
+
+    fn sync_file(&self, file: &File, _path: &Path) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        sync_dir(path)
     }
 }
 

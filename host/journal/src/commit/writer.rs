@@ -2,7 +2,7 @@
 //! what nobody waits for, at the latest after [`DELAY_MAX`].
 
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Core;
 
@@ -13,11 +13,10 @@ pub(crate) const DELAY_MAX: Duration = Duration::from_millis(2);
 pub(crate) fn run(core: &Core) {
     let mut seen = u64::MAX;
     let mut idle = 0;
+    let mut told = Instant::now();
     loop {
-        if core.sizes.send_if_modified(|size| {
-            let now = core.durable_size();
-            std::mem::replace(size, now) != now
-        }) {
+        if told.elapsed() >= TICK && tell_size(core) {
+            told = Instant::now();
             idle = 0;
         }
         let mut state = core.lock();
@@ -59,6 +58,15 @@ pub(crate) fn run(core: &Core) {
     }
     // Whoever follows the size learns the last one, and that there is no other.
     core.sizes.send_replace(core.durable_size());
+}
+
+/// Tells those who follow the size; once a tick, since each of them is another thread to wake.
+/// Returns whether it has grown.
+fn tell_size(core: &Core) -> bool {
+    core.sizes.send_if_modified(|size| {
+        let now = core.durable_size();
+        std::mem::replace(size, now) != now
+    })
 }
 
 /// Half of [`DELAY_MAX`]: what is pending at two ticks in a row has waited for one at least.

@@ -10,7 +10,7 @@ use crate::layout::{self, Layout};
 use crate::note::{SignedCheckpoint, SigningNoteKey};
 use crate::publish::{self, Builder};
 use crate::segment::{Device, Ready, SegmentReader, Tail};
-use crate::tree::{self, Hash, TILE_WIDTH, TileId, Tree};
+use crate::tree::{self, Hash, LEVELS_MAX, TILE_WIDTH, TileId, Tree};
 
 /// Checks the log against its last checkpoint, takes in what came after it, and signs that.
 /// Returns the builder and the number of bytes that were cut.
@@ -23,14 +23,11 @@ pub(super) fn replay(
     latest: SignedCheckpoint,
 ) -> Result<(Builder, u64), OpenError> {
     let signed = latest.checkpoint.size;
-    let tree = load(layout, signed)?;
+    let tree = load(layout, signed, signed)?;
     if tree.root() != latest.checkpoint.root {
         return Err(OpenError::Forked { size: signed });
     }
     let bundle = last_bundle(layout, &tree)?;
-    for id in tree::partial_tiles(signed) {
-        publish::remove_partials(layout, id, signed).map_err(io_error(&layout.tiles(), "cleared"))?;
-    }
     let (device, ready) = (Arc::clone(device), Arc::clone(ready));
     let mut builder = Builder::new(
         layout.clone(),
@@ -49,10 +46,28 @@ pub(super) fn replay(
         let last = at + 1 == firsts.len();
         cut_bytes += replay_segment(layout, &mut builder, *first, last)?;
     }
-    if builder.tree().size() > signed {
+    let size = builder.tree().size();
+    remove_unsigned(layout, signed, size).map_err(io_error(&layout.tiles(), "cleared"))?;
+    if size > signed {
         builder.publish().map_err(io_error(&layout.tiles(), "written"))?;
     }
     Ok((builder, cut_bytes))
+}
+
+/// Removes the partial files of a round that did not get as far as its checkpoint. It was of
+/// no more than `size` entries: all it saw were durable.
+fn remove_unsigned(layout: &Layout, signed: u64, size: u64) -> std::io::Result<()> {
+    for level in 0..LEVELS_MAX {
+        let tile = |entries: u64| entries >> (8 * level) >> 8;
+        if size >> (8 * level) == 0 {
+            break;
+        }
+        for index in tile(signed)..=tile(size) {
+            let width = TILE_WIDTH;
+            publish::remove_partials(layout, TileId { level, index, width }, signed)?;
+        }
+    }
+    Ok(())
 }
 
 fn replay_segment(layout: &Layout, builder: &mut Builder, first: u64, last: bool) -> Result<u64, OpenError> {
@@ -102,9 +117,9 @@ fn cut(path: &PathBuf, offset: u64) -> std::io::Result<u64> {
     Ok(bytes)
 }
 
-/// Loads the right edge of the tree at `size` from the tiles.
-pub(super) fn load(layout: &Layout, size: u64) -> Result<Tree, OpenError> {
-    Tree::load(size, |id| match widest_tile(layout, id)? {
+/// Loads the right edge of the tree at `size` from the tiles; `signed` entries are.
+pub(super) fn load(layout: &Layout, size: u64, signed: u64) -> Result<Tree, OpenError> {
+    Tree::load(size, |id| match signed_tile(layout, id, signed)? {
         Some(hashes) => Ok(hashes),
         None => Err(OpenError::RolledBack {
             held: held(layout)?,
@@ -113,14 +128,18 @@ pub(super) fn load(layout: &Layout, size: u64) -> Result<Tree, OpenError> {
     })
 }
 
-/// Reads the first `id.width` hashes of a tile from the whole one or any that is wide enough.
-fn widest_tile(layout: &Layout, id: TileId) -> Result<Option<Vec<Hash>>, OpenError> {
+/// Reads the first `id.width` hashes of a tile from the one that `signed` entries have, or, if
+/// that is not there, from any that is wide enough.
+fn signed_tile(layout: &Layout, id: TileId, signed: u64) -> Result<Option<Vec<Hash>>, OpenError> {
+    let nodes = (signed >> (8 * id.level)).saturating_sub(id.index * TILE_WIDTH as u64);
+    let claimed = usize::try_from(nodes).map_or(TILE_WIDTH, |nodes| nodes.min(TILE_WIDTH));
     let full = layout.tile(TileId {
         width: TILE_WIDTH,
         ..id
     });
     let widths = layout::partial_widths(&full).map_err(io_error(&full, "read"))?;
-    for width in widths.into_iter().chain([TILE_WIDTH]).filter(|w| *w >= id.width) {
+    let widths = [claimed].into_iter().chain(widths).chain([TILE_WIDTH]);
+    for width in widths.filter(|width| *width >= id.width) {
         let path = layout.tile(TileId { width, ..id });
         let bytes = layout::read_optional(&path).map_err(io_error(&path, "read"))?;
         if let Some(hashes) = bytes.and_then(|bytes| tree::parse_tile(&bytes, id.width)) {

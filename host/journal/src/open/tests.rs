@@ -1,9 +1,10 @@
 //! A device that fails: nothing is acknowledged after that, and the log says why it ended.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::commit::{AppendError, CommitMode, Unwritable};
@@ -15,6 +16,20 @@ struct Faults {
     sync: AtomicBool,
     create: AtomicBool,
     syncs_after_failure: AtomicU32,
+    /// So many tiles and folders can be synced before one cannot; none fails if negative.
+    tile_syncs: AtomicI64,
+    /// What of the tiles and folders was synced.
+    synced: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Faults {
+    fn sync_tile(&self, path: &Path) -> io::Result<()> {
+        if self.tile_syncs.fetch_sub(1, SeqCst) == 0 {
+            return Err(io::Error::other("input/output error"));
+        }
+        self.synced.lock().expect("locks").insert(path.to_path_buf());
+        Ok(())
+    }
 }
 
 struct Faulty(Arc<Faults>);
@@ -28,6 +43,20 @@ impl Device for Faulty {
         }
         let file = Disk.create(path, capacity)?;
         Ok(Box::new(FaultyFile(Arc::clone(&self.0), file)))
+    }
+
+    fn begin_sync(&self, file: &File) {
+        Disk.begin_sync(file);
+    }
+
+    fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {
+        self.0.sync_tile(path)?;
+        Disk.sync_file(file, path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_tile(path)?;
+        Disk.sync_folder(path)
     }
 }
 
@@ -50,9 +79,12 @@ impl Output for FaultyFile {
 
 fn open(dir: &Path, mode: CommitMode) -> (Journal, Arc<Faults>) {
     let faults = Arc::new(Faults::default());
+    faults.tile_syncs.store(-1, SeqCst);
     let mut options = Options::new("faulty", dir.join("key"));
     options.commit = CommitChoice::Fixed(mode);
     options.segment_bytes = 16 * 1024;
+    // Signed when closed, and at no other time.
+    options.checkpoint_every = Duration::from_secs(3600);
     let device = Arc::new(Faulty(Arc::clone(&faults)));
     let (journal, _) = open_on(&dir.join("log"), options, device).expect("opens");
     (journal, faults)
@@ -141,6 +173,79 @@ fn a_full_disk_is_the_last_thing_on_record() {
         "{last}"
     );
     assert_eq!(journal.size(), acknowledged + 1);
+}
+
+/// Files and folders below `folder`, with itself.
+fn below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::from([folder.to_path_buf()]);
+    for item in fs::read_dir(folder).expect("reads") {
+        let path = item.expect("reads").path();
+        if path.is_dir() {
+            all.extend(below(&path));
+        } else {
+            all.insert(path);
+        }
+    }
+    all
+}
+
+#[test]
+fn what_a_checkpoint_claims_was_synced_with_every_folder_above_it() {
+    let dir = tempfile::tempdir().expect("folder");
+    let log = dir.path().join("log");
+    let claimed = |faults: &Faults| {
+        let synced = faults.synced.lock().expect("locks");
+        assert!(synced.contains(&log));
+        below(&log.join("tile"))
+            .difference(&synced)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let (journal, faults) = open(dir.path(), CommitMode::Inline);
+    // More files than are kept open.
+    for _ in 0..80 {
+        (0..256).for_each(|_| drop(journal.append(|out| out.push(b'x'))));
+        put(&journal, 1).expect("works");
+    }
+    assert_eq!(journal.close().expect("closes").checkpoint.size, 80 * 257);
+    assert_eq!(claimed(&faults), [] as [PathBuf; 0]);
+    drop(journal);
+
+    // Folders that a process made which was killed before it synced them are synced by the next.
+    let pristine = dir.path().join("pristine");
+    fs::create_dir(&pristine).expect("makes a folder");
+    let (journal, faults) = open(&pristine, CommitMode::Inline);
+    fs::create_dir_all(pristine.join("log/tile/entries/000.p")).expect("makes a folder");
+    put(&journal, 1).expect("works");
+    journal.close().expect("closes");
+    let synced = faults.synced.lock().expect("locks").clone();
+    assert!(below(&pristine.join("log/tile")).is_subset(&synced));
+}
+
+#[test]
+fn nothing_is_signed_before_all_of_it_is_synced() {
+    for fails_at in 0.. {
+        let dir = tempfile::tempdir().expect("folder");
+        let (journal, faults) = open(dir.path(), CommitMode::Inline);
+        for _ in 0..600 {
+            put(&journal, 1).expect("works");
+        }
+        faults.tile_syncs.store(fails_at, SeqCst);
+        let closed = journal.close();
+        drop(journal);
+        if faults.tile_syncs.load(SeqCst) >= 0 {
+            // Bundles and tiles 0 to 2, and the partial tile above; a folder each for what is
+            // whole and what is not, and `tile` and the log's own.
+            assert_eq!(closed.expect("closes").checkpoint.size, 600);
+            assert!(fails_at >= 7);
+            return;
+        }
+        closed.expect_err("is not orderly");
+        let note = fs::read(dir.path().join("log/checkpoint")).expect("reads");
+        assert_eq!(crate::note::stated_size(&note), Some(0), "at sync {fails_at}");
+        let (journal, _) = open(dir.path(), CommitMode::Inline);
+        assert_eq!(journal.size(), 601, "and an entry that says why it ended");
+    }
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn segment_entries(
     (signed, mut size): (u64, u64),
 ) -> Result<u64, VerifyError> {
     let path = layout.segment(first);
-    let bundles = Reader::bundles_only(layout);
+    let bundles = Reader::bundles_only(layout, signed);
     let mut kept = bundles.entries(first);
     let mut next = first;
     while let Some(block) = segment.next_block().map_err(io_error(&path))? {

@@ -4,5 +4,6 @@
 
 mod crash;
 mod log;
+mod power;
 mod support;
 mod tamper;
