@@ -93,6 +93,8 @@ pub enum Rule {
     SessionEnded,
     /// The protocol message is not allowed.
     ProtocolRefused,
+    /// What crosses could not be recorded.
+    RecordingFailed,
     /// The statement uses masked data in a way that could reveal it.
     TaggedUse,
     /// The statement does not parse, or holds something the parser's walker does not know.
@@ -111,6 +113,7 @@ impl Rule {
             Self::PolicyDenied => "policy-denied",
             Self::PolicyError => "policy-error",
             Self::ProtocolRefused => "protocol-refused",
+            Self::RecordingFailed => "recording-failed",
             Self::SessionEnded => "session-ended",
             Self::TaggedUse => "tagged-use",
             Self::Unparsable => "unparsable",

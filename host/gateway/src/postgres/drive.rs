@@ -129,8 +129,9 @@ impl<'a> Drive<'a> {
             let stepped = self.step(&mut turn);
             if let Some(failure) = self.surroundings.tape().failure() {
                 tracing::error!(error = %failure, "a session ends because it cannot be recorded");
-                let fatal = Fatal::new("58030", failure.fault(), failure.for_client());
-                break self.part_unrecorded(mark, &fatal).await;
+                let refusal = Refusal::new(Rule::RecordingFailed, failure.fault(), failure.for_client())
+                    .hint("connect again later; the operator finds the reason in the gateway's log");
+                break self.part_unrecorded(mark, &refusal.into()).await;
             }
             if let Err(fatal) = stepped {
                 break self.part(&fatal, "ended by the gateway").await;
@@ -367,12 +368,9 @@ impl<'a> Drive<'a> {
         self.surroundings.tape().set_time(clock::unix_us());
         self.surroundings.tape().tick();
         if now >= self.deadlines.token {
-            let fatal = Fatal::new(
-                "57P01",
-                Fault::Client,
-                "the token has expired; connect again with a new one",
-            );
-            return Some(self.part(&fatal, "token expired").await);
+            let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the token has expired")
+                .hint("connect again with a new token");
+            return Some(self.part(&refusal.into(), "token expired").await);
         }
         if self.relay.is_running() || self.relay.waiting() != Waiting::Free {
             // Silent, but not idle: a statement runs, or waits for somebody.

@@ -12,6 +12,7 @@ use zeroize::Zeroize as _;
 
 use proto::postgres::frame::{self, HEADER_BYTES};
 use proto::postgres::mask::build_error;
+use proto::postgres::relay::Fatal;
 use proto::postgres::startup::{
     FirstPacket, PASSWORD_BYTES_MAX, Startup, StartupError, first_packet, password,
 };
@@ -189,7 +190,18 @@ async fn turn_away(wire: &mut Wire, error: StartupError) -> ArrivalError {
 pub(crate) async fn refuse(wire: &mut Wire, sqlstate: &str, message: &str) {
     let mut out = Vec::new();
     build_error("FATAL", sqlstate, message, None, None, &mut out);
-    let _ = wire.send(&mut out).await;
+    farewell(wire, &mut out).await;
+}
+
+/// The same with the rule behind it and what can be done.
+pub(crate) async fn part(wire: &mut Wire, fatal: &Fatal) {
+    let mut out = Vec::new();
+    fatal.put(&mut out);
+    farewell(wire, &mut out).await;
+}
+
+async fn farewell(wire: &mut Wire, out: &mut Vec<u8>) {
+    let _ = wire.send(out).await;
     let _ = tokio::io::AsyncWriteExt::shutdown(wire).await;
 }
 

@@ -20,7 +20,7 @@ pub const fn sqlstate(rule: Rule) -> &'static str {
     match rule {
         Rule::ApprovalUnavailable | Rule::PolicyDenied | Rule::TaggedUse => "42501",
         Rule::ClassifierFailed | Rule::MaskerFailed | Rule::PolicyError => "58000",
-        Rule::JournalUnavailable => "58030",
+        Rule::JournalUnavailable | Rule::RecordingFailed => "58030",
         Rule::ProtocolRefused => "0A000",
         Rule::SessionEnded => "57P01",
         Rule::Unparsable => "42601",
@@ -57,7 +57,7 @@ pub(super) fn put_poison(out: &mut Vec<u8>, options: &RelayOptions, count: u64, 
 pub(super) fn put_denial(out: &mut Vec<u8>, denial: &Denial) {
     match denial {
         Denial::Refused(refusal) => {
-            let detail = detail(refusal);
+            let detail = detail(refusal.rule, refusal.fault, &refusal.policies);
             let message = format!("refused: {}", refusal.message);
             build_error(
                 "ERROR",
@@ -87,18 +87,26 @@ pub(super) fn put_denial(out: &mut Vec<u8>, denial: &Denial) {
 }
 
 /// The machine-readable part of a refusal: the rule, who must act, and the policies.
-fn detail(refusal: &Refusal) -> String {
-    let mut detail = format!("rule={} fault={}", refusal.rule.label(), refusal.fault);
-    if !refusal.policies.is_empty() {
+fn detail(rule: Rule, fault: Fault, policies: &[String]) -> String {
+    let mut detail = format!("rule={} fault={fault}", rule.label());
+    if !policies.is_empty() {
         detail.push_str(" policies=");
-        detail.push_str(&refusal.policies.join(","));
+        detail.push_str(&policies.join(","));
     }
     detail
 }
 
 /// Appends the error that ends a session.
 pub(super) fn put_fatal(out: &mut Vec<u8>, fatal: &Fatal) {
-    build_error("FATAL", fatal.sqlstate, &fatal.message, None, None, out);
+    let detail = fatal.rule.map(|rule| detail(rule, fatal.fault, &[]));
+    build_error(
+        "FATAL",
+        fatal.sqlstate,
+        &fatal.message,
+        detail.as_deref(),
+        fatal.hint.as_deref(),
+        out,
+    );
 }
 
 /// Function calls name a function by number and never pass the parser.
