@@ -210,7 +210,11 @@ impl Grants {
         let found = inner.held.load().find(id).filter(|grant| grant.holds_at(now_us));
         let Some(grant) = found else {
             let known = inner.state.grant(id).await?.is_some();
-            return Err(if known { GrantError::Over } else { GrantError::NotFound });
+            return Err(if known {
+                GrantError::Over
+            } else {
+                GrantError::NotFound
+            });
         };
         let by = by.key();
         let event = Event::GrantEnded {

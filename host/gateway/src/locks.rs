@@ -124,7 +124,9 @@ impl Locks {
             .map_err(StateError::Journal)?;
         let mut locks = force.locks.clone();
         locks.push(Arc::new(lock.clone()));
-        inner.force.store(Arc::new(Force::of(locks, force.generation + 1)));
+        inner
+            .force
+            .store(Arc::new(Force::of(locks, force.generation + 1)));
         inner.state.insert_lock(&lock).await?;
         Ok(lock)
     }

@@ -21,7 +21,9 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
 };
 use model::approval::Quorum;
-use model::{Assessment, Facts, Fault, Grant, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict};
+use model::{
+    Assessment, Facts, Fault, Grant, Principal, PrincipalKind, Refusal, ResourceName, Rule, Tag, Verdict,
+};
 use quick_cache::sync::Cache;
 
 use crate::config::ConfigFaults;

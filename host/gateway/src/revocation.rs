@@ -67,7 +67,8 @@ impl RevokeError {
             }
             Self::State(StateError::Full { .. }) => self.to_string(),
             Self::State(_) => {
-                "the state database failed; a lock may only hold until the gateway is started again".to_owned()
+                "the state database failed; a lock may only hold until the gateway is started again"
+                    .to_owned()
             }
             other => other.to_string(),
         }

@@ -118,6 +118,8 @@ pub enum Rule {
     SessionEnded,
     /// The protocol message is not allowed.
     ProtocolRefused,
+    /// What crosses could not be recorded.
+    RecordingFailed,
     /// The statement uses masked data in a way that could reveal it.
     TaggedUse,
     /// The transaction has failed: nothing in it runs any more.
@@ -142,6 +144,7 @@ impl Rule {
             Self::PolicyDenied => "policy-denied",
             Self::PolicyError => "policy-error",
             Self::ProtocolRefused => "protocol-refused",
+            Self::RecordingFailed => "recording-failed",
             Self::SessionEnded => "session-ended",
             Self::TaggedUse => "tagged-use",
             Self::TransactionFailed => "transaction-failed",

@@ -9,7 +9,8 @@ use model::event::{Judged as Rendered, Judgement};
 use model::{Assessment, Facts, Fault, Refusal, Rule, SessionId, Verdict};
 use proto::postgres::mask::{FieldDescription, build_error};
 use proto::postgres::relay::{
-    Conduct, Fatal, Host, JudgedStatement, Lookup, NameChange, Relay, RelayOptions, RowMask, sqlstate,
+    Conduct, Disguise, Fatal, Host, JudgedStatement, Lookup, NameChange, Relay, RelayOptions, RowMask,
+    sqlstate,
 };
 use proto::session::Waiting;
 
@@ -219,6 +220,7 @@ pub fn options(masking: bool) -> RelayOptions {
         salt: [4; 32],
         masking,
         hold_for: Duration::from_secs(5),
+        disguise: Disguise::default(),
     }
 }
 

@@ -1,12 +1,16 @@
 use super::*;
-use crate::ground::{Ground, customers, person};
 use crate::grants::tests::Stage;
+use crate::ground::{Ground, customers, person};
 
 const DAY_US: u64 = 24 * 3_600 * 1_000_000;
 const DAYS_30: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 async fn access(stage: &Stage) -> Access {
-    Access::new(stage.ground.state.clone(), stage.grants.clone(), stage.locks.clone())
+    Access::new(
+        stage.ground.state.clone(),
+        stage.grants.clone(),
+        stage.locks.clone(),
+    )
 }
 
 #[tokio::test]
@@ -29,7 +33,14 @@ async fn whoever_has_not_been_anywhere_for_long_is_told_with_the_last_place() {
     assert!(!review.cut);
     // Back again.
     access.note(&alice, &customers(), 99 * DAY_US);
-    assert!(access.review(now_us, DAYS_30).await.expect("read").dormant.is_empty());
+    assert!(
+        access
+            .review(now_us, DAYS_30)
+            .await
+            .expect("read")
+            .dormant
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -48,7 +59,10 @@ async fn the_groups_and_the_time_of_the_last_visit_count() {
     let [seen] = &review.dormant[..] else {
         panic!("{review:?}");
     };
-    assert_eq!((seen.last_us, &seen.groups[..]), (3 * DAY_US, &["dba".to_owned()][..]));
+    assert_eq!(
+        (seen.last_us, &seen.groups[..]),
+        (3 * DAY_US, &["dba".to_owned()][..])
+    );
     assert_eq!(seen.kind, PrincipalKind::Person);
 }
 

@@ -96,9 +96,7 @@ impl Grants {
         asking.locks.check(by, resource)?;
         let facts = terms.facts();
         let now = clock::unix_seconds();
-        let verdict = asking
-            .policy
-            .request(by, resource, &[&facts], protocol(), now);
+        let verdict = asking.policy.request(by, resource, &[&facts], protocol(), now);
         match self.put(by, resource, terms, reason, verdict).await? {
             Connecting::Asked(approval) => Ok(approval),
             Connecting::Given(grant) => Ok(grant.approval),
@@ -140,7 +138,9 @@ impl Grants {
             let facts = terms(BTreeSet::from([*kind])).facts();
             matches!(may_ask(&[&connect, &facts]), Verdict::Hold { .. })
         };
-        let terms = terms(KINDS.into_iter().filter(askable).collect()).checked().ok()?;
+        let terms = terms(KINDS.into_iter().filter(askable).collect())
+            .checked()
+            .ok()?;
         let verdict = may_ask(&[&connect, &terms.facts()]);
         let now_us = clock::unix_us();
         let imagined = Grant {
@@ -185,8 +185,12 @@ impl Grants {
             )));
         }
         if reason_required && reason.is_empty() {
-            return Err(malformed(format!("a grant on \"{resource}\" is not asked for without a reason"))
-                .hint(format!("say why: tidegate request --resource {resource} --reason \"…\"")));
+            return Err(malformed(format!(
+                "a grant on \"{resource}\" is not asked for without a reason"
+            ))
+            .hint(format!(
+                "say why: tidegate request --resource {resource} --reason \"…\""
+            )));
         }
         let question = Question {
             subject: Subject::Grant,

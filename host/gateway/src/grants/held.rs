@@ -70,8 +70,9 @@ impl Held {
             return Vec::new();
         }
         let own = self.principals.get(&principal.key()).into_iter().flatten();
-        let holds =
-            |grant: &&Arc<Grant>| grant.resource == *resource && grant.holds_at(now_us) && grant.is_of(principal);
+        let holds = |grant: &&Arc<Grant>| {
+            grant.resource == *resource && grant.holds_at(now_us) && grant.is_of(principal)
+        };
         own.filter(holds).cloned().collect()
     }
 

@@ -1,10 +1,10 @@
-mod ends;
 mod asks;
+mod ends;
 
 use std::collections::BTreeSet;
 
-use model::{ApprovalId, OperationKind};
 use model::grant::Terms;
+use model::{ApprovalId, OperationKind};
 
 use super::*;
 use crate::approvals::Approvals;

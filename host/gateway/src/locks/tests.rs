@@ -24,11 +24,19 @@ async fn a_lock_shuts_out_until_it_is_lifted_and_says_why() {
     let refusal = locks.check(&alice, &customers()).expect_err("shut out");
     assert_eq!(refusal.rule, Rule::Locked);
     assert_eq!(refusal.message, "your access was revoked: laptop stolen");
-    assert!(refusal.hint.is_some_and(|hint| hint.contains(&lock.id.to_string())));
+    assert!(
+        refusal
+            .hint
+            .is_some_and(|hint| hint.contains(&lock.id.to_string()))
+    );
     assert!(!hits(&locks, &person("bob"), &customers()));
     assert_eq!(locks.list(), [lock.clone()]);
 
-    let lifted = locks.lift(lock.id, &root).await.expect("lifted").expect("in force");
+    let lifted = locks
+        .lift(lock.id, &root)
+        .await
+        .expect("lifted")
+        .expect("in force");
     assert_eq!(lifted.lifted.map(|(_, by)| by), Some(root.key()));
     assert!(!hits(&locks, &alice, &customers()) && locks.list().is_empty());
     assert_eq!(locks.lift(lock.id, &root).await.expect("read"), None);
@@ -58,7 +66,10 @@ async fn whoever_acts_for_a_locked_person_and_a_locked_agents_person_are_shut_ou
 async fn a_resource_or_everything_is_locked_for_all_but_the_gateways_own_doors_stay_open() {
     let ground = Ground::new().await;
     let (locks, alice) = (locks(&ground).await, person("alice"));
-    let (other, own) = (ResourceName::new("other"), ResourceName::new(ResourceName::GATEWAY));
+    let (other, own) = (
+        ResourceName::new("other"),
+        ResourceName::new(ResourceName::GATEWAY),
+    );
     let root = person("root");
     let one = locks
         .set(LockTarget::Resource(customers()), "", &root)

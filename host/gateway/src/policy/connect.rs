@@ -30,9 +30,7 @@ impl Policy {
         grants: &[Arc<Grant>],
     ) -> Connect {
         let without = self.connect_with(principal, resource, protocol, now, None);
-        let denied = |verdict: &Verdict| {
-            matches!(verdict, Verdict::Refuse(refusal) if refusal.rule == Rule::PolicyDenied)
-        };
+        let denied = |verdict: &Verdict| matches!(verdict, Verdict::Refuse(refusal) if refusal.rule == Rule::PolicyDenied);
         // A policy that could not be evaluated is not mended by a grant.
         let helps = |grant: &&Arc<Grant>| {
             let with = self.connect_with(principal, resource, protocol, now, Some(grant));

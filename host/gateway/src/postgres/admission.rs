@@ -106,10 +106,7 @@ pub(super) async fn admit(
         .map_err(|error| Turned::new(error, "28P01", BAD_TOKEN))?;
     // Known from here on; but not told whether a resource exists that may not be used.
     let principal = Arc::new(verified.principal);
-    services
-        .locks
-        .check_principal(&principal)
-        .map_err(Turned::why)?;
+    services.locks.check_principal(&principal).map_err(Turned::why)?;
     let unknown = || Turned::new("no such resource", "3D000", no_resource(database));
     let upstream = services.upstream(database).ok_or_else(unknown)?;
     let let_in = let_in(services, &principal, &upstream).await;
@@ -137,13 +134,7 @@ async fn let_in(
     let now_us = clock::unix_us();
     let grants = services.grants.holding(principal, &upstream.name, now_us);
     let policy = &services.gate.policy;
-    let connect = policy.connect(
-        principal,
-        &upstream.name,
-        "postgres",
-        now_us / 1_000_000,
-        &grants,
-    );
+    let connect = policy.connect(principal, &upstream.name, "postgres", now_us / 1_000_000, &grants);
     let reason = match connect.verdict {
         Verdict::Run { .. } => {
             let locked = services.locks.check(principal, &upstream.name);
@@ -160,11 +151,7 @@ async fn let_in(
                 .hint("people have been asked; connect again once they agreed");
             Err(Turned::why(refusal))
         }
-        Ok(None) => Err(Turned::new(
-            reason,
-            "3D000",
-            no_resource(upstream.name.as_str()),
-        )),
+        Ok(None) => Err(Turned::new(reason, "3D000", no_resource(upstream.name.as_str()))),
         Err(refusal) => Err(Turned::why(refusal)),
     }
 }

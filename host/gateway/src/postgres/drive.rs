@@ -98,8 +98,9 @@ impl<'a> Drive<'a> {
                 .note(self.relay.is_running(), self.relay.operation_count());
             if let Some(failure) = self.surroundings.tape().failure() {
                 tracing::error!(error = %failure, "a session ends because it cannot be recorded");
-                let fatal = Fatal::new("58030", failure.fault(), failure.for_client());
-                break self.part_unrecorded(mark, &fatal).await;
+                let refusal = Refusal::new(Rule::RecordingFailed, failure.fault(), failure.for_client())
+                    .hint("connect again later; the operator finds the reason in the gateway's log");
+                break self.part_unrecorded(mark, &refusal.into()).await;
             }
             if let Err(fatal) = stepped {
                 break self.part(&fatal, "ended by the gateway").await;
@@ -357,15 +358,16 @@ impl<'a> Drive<'a> {
         self.surroundings.tape().set_time(clock::unix_us());
         self.surroundings.tape().tick();
         if now >= self.deadlines.token {
+            let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the token has expired")
+                .hint("connect again with a new token");
+            return Some(self.part(&refusal.into(), "token expired").await);
+        }
+        if self.deadlines.grant.is_some_and(|end| now >= end) {
             let fatal = Fatal::new(
                 "57P01",
                 Fault::Client,
-                "the token has expired; connect again with a new one",
+                "the grant has ended; ask again for more time",
             );
-            return Some(self.part(&fatal, "token expired").await);
-        }
-        if self.deadlines.grant.is_some_and(|end| now >= end) {
-            let fatal = Fatal::new("57P01", Fault::Client, "the grant has ended; ask again for more time");
             return Some(self.part(&fatal, "grant ended").await);
         }
         if self.relay.is_running() || self.relay.waiting() != Waiting::Free {

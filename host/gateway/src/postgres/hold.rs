@@ -59,7 +59,12 @@ pub(super) enum Step {
 
 impl Hold {
     /// Begins to ask.
-    pub(super) fn ask(question: Question, operation: OperationId, session: SessionId, approvals: &Approvals) -> Self {
+    pub(super) fn ask(
+        question: Question,
+        operation: OperationId,
+        session: SessionId,
+        approvals: &Approvals,
+    ) -> Self {
         let asking = approvals.clone();
         Self {
             operation,
@@ -107,7 +112,9 @@ impl Hold {
                     }
                 }
             }
-            Stage::Declined(_, task) => Step::Refuse(ready!(Pin::new(task).poll(cx)).unwrap_or_else(|_| broken())),
+            Stage::Declined(_, task) => {
+                Step::Refuse(ready!(Pin::new(task).poll(cx)).unwrap_or_else(|_| broken()))
+            }
             Stage::Using(approval, judged, task) => match ready!(Pin::new(task).poll(cx)) {
                 Ok(Ok(())) => Step::Release(*approval, Arc::clone(judged)),
                 Ok(Err(refusal)) => Step::Refuse(refusal),
@@ -126,7 +133,12 @@ impl Hold {
     }
 
     /// Uses the approval up for this operation, if it is for exactly `content`.
-    pub(super) fn consume(&mut self, approval: ApprovalId, content: ContentHash, judged: Arc<JudgedStatement>) {
+    pub(super) fn consume(
+        &mut self,
+        approval: ApprovalId,
+        content: ContentHash,
+        judged: Arc<JudgedStatement>,
+    ) {
         let (approvals, operation) = (self.approvals.clone(), self.operation);
         let task = tokio::spawn(async move { approvals.consume(approval, content, operation).await });
         self.stage = Stage::Using(approval, judged, task);
@@ -188,7 +200,12 @@ pub(super) fn content(
 }
 
 /// Returns the question to put for the held operation.
-pub(super) fn question(held: &Held<'_>, asker: &Asker, upstream: &Upstream, content: ContentHash) -> Question {
+pub(super) fn question(
+    held: &Held<'_>,
+    asker: &Asker,
+    upstream: &Upstream,
+    content: ContentHash,
+) -> Question {
     let conduct = &held.judged.analysis;
     let (policies, quorum) = match &held.judged.verdict {
         Verdict::Hold { policies, quorum, .. } => (policies.clone(), quorum.clone()),
@@ -201,10 +218,21 @@ pub(super) fn question(held: &Held<'_>, asker: &Asker, upstream: &Upstream, cont
             .unwrap_or_else(|_| (Vec::new(), true)),
         None => (Vec::new(), false),
     };
-    let verbs: Vec<&str> = conduct.facts.statements.iter().map(|s| s.verb.as_str()).take(VERBS_SHOWN).collect();
+    let verbs: Vec<&str> = conduct
+        .facts
+        .statements
+        .iter()
+        .map(|s| s.verb.as_str())
+        .take(VERBS_SHOWN)
+        .collect();
     let case = Case {
         protocol: "postgres".to_owned(),
-        title: format!("{} on {} by {}", verbs.join(", "), upstream.name, asker.principal.subject),
+        title: format!(
+            "{} on {} by {}",
+            verbs.join(", "),
+            upstream.name,
+            asker.principal.subject
+        ),
         operation,
         cut: long || more || binds.iter().any(|bind| bind.cut),
         binds,

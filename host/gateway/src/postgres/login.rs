@@ -13,7 +13,7 @@ use zeroize::Zeroize as _;
 
 use proto::postgres::frame::{self, HEADER_BYTES};
 use proto::postgres::mask::build_error;
-use proto::postgres::relay::sqlstate;
+use proto::postgres::relay::Fatal;
 use proto::postgres::startup::{
     FirstPacket, PASSWORD_BYTES_MAX, Startup, StartupError, first_packet, password,
 };
@@ -189,33 +189,20 @@ async fn turn_away(wire: &mut Wire, error: StartupError) -> ArrivalError {
 
 /// Sends a FATAL error; that the client may be gone already changes nothing.
 pub(crate) async fn refuse(wire: &mut Wire, sqlstate: &str, message: &str) {
-    refuse_with(wire, sqlstate, message, None, None).await;
-}
-
-/// Sends a FATAL error that names the rule behind it and says what to do.
-pub(crate) async fn refuse_by_rule(wire: &mut Wire, refusal: &Refusal) {
-    let detail = format!("rule={} fault={}", refusal.rule.label(), refusal.fault);
-    let hint = refusal.hint.as_deref();
-    refuse_with(
-        wire,
-        sqlstate(refusal.rule),
-        &refusal.message,
-        Some(&detail),
-        hint,
-    )
-    .await;
-}
-
-async fn refuse_with(
-    wire: &mut Wire,
-    sqlstate: &str,
-    message: &str,
-    detail: Option<&str>,
-    hint: Option<&str>,
-) {
     let mut out = Vec::new();
-    build_error("FATAL", sqlstate, message, detail, hint, &mut out);
-    let _ = wire.send(&mut out).await;
+    build_error("FATAL", sqlstate, message, None, None, &mut out);
+    farewell(wire, &mut out).await;
+}
+
+/// The same with the rule behind it and what can be done.
+pub(crate) async fn part(wire: &mut Wire, fatal: &Fatal) {
+    let mut out = Vec::new();
+    fatal.put(&mut out);
+    farewell(wire, &mut out).await;
+}
+
+async fn farewell(wire: &mut Wire, out: &mut Vec<u8>) {
+    let _ = wire.send(out).await;
     let _ = tokio::io::AsyncWriteExt::shutdown(wire).await;
 }
 

@@ -1,5 +1,6 @@
 //! One client from its first byte to its last: received, known, connected, driven, accounted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use model::event::Event;
 use model::{Fault, Grant, Principal, Refusal, Rule, SessionId};
 use proto::postgres::frame;
-use proto::postgres::relay::{Relay, RelayOptions, sqlstate};
+use proto::postgres::relay::{Disguise, Relay, RelayOptions, UpstreamNames};
 use proto::postgres::startup::Startup;
 use proto::postgres::upstream::Established;
 use tokio::net::TcpStream;
@@ -93,7 +94,7 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
             match turned.tell {
                 Tell::Nothing => {}
                 Tell::Bland(sqlstate, message) => login::refuse(&mut wire, sqlstate, &message).await,
-                Tell::Why(refusal) => login::refuse_by_rule(&mut wire, &refusal).await,
+                Tell::Why(refusal) => login::part(&mut wire, &refusal.into()).await,
             }
             None
         }
@@ -144,7 +145,7 @@ impl Admitted {
         let session = SessionId::new(clock::unix_us() / 1000, random());
         if self.write_start(session, services).await.is_err() {
             let refusal = proto::session::journal_unavailable();
-            return login::refuse(&mut self.wire, sqlstate(refusal.rule), &refusal.message).await;
+            return login::part(&mut self.wire, &refusal.into()).await;
         }
         services
             .access
@@ -222,16 +223,32 @@ impl Admitted {
         );
         // What was revoked before the session was listed did not reach it.
         if let Err(refusal) = self.still_let_in(services) {
-            login::refuse_by_rule(&mut self.wire, &refusal).await;
+            login::part(&mut self.wire, &refusal.into()).await;
             return ("revoked", 0);
         }
+        let disguise = self.disguise(&upstream_wire);
         let user = self.startup.user().unwrap_or_default();
-        let mut welcome = welcome(&established, &secret, user, application.as_deref());
+        let mut welcome = welcome(&established, &secret, user, application.as_deref(), &disguise);
         if self.wire.send(&mut welcome).await.is_err() {
             return ("client disconnected", 0);
         }
-        self.drive(session, services, upstream_wire, established, (inbox, ending, status))
+        let upstream = (upstream_wire, established, disguise);
+        self.drive(session, services, upstream, (inbox, ending, status))
             .await
+    }
+
+    /// Makes what keeps the names of the upstream from the client.
+    fn disguise(&self, wire: &Wire) -> Disguise {
+        let target = &self.upstream.target;
+        Disguise::new(&UpstreamNames {
+            account: &target.user,
+            client: self.startup.user().unwrap_or_default(),
+            host: &target.host,
+            address: &wire.peer_address().map_or_else(String::new, |ip| ip.to_string()),
+            port: target.port,
+            database: &target.database,
+            resource: self.upstream.name.as_str(),
+        })
     }
 
     /// Looks once more at what may have been taken back meanwhile.
@@ -281,8 +298,7 @@ impl Admitted {
         self,
         session: SessionId,
         services: &Arc<Services>,
-        upstream_wire: Wire,
-        established: Established,
+        (upstream, established, disguise): (Wire, Established, Disguise),
         (notices, ending, status): (mpsc::Receiver<super::Notice>, EndingCell, Arc<Status>),
     ) -> (&'static str, u64) {
         let options = RelayOptions {
@@ -292,6 +308,7 @@ impl Admitted {
             salt: random(),
             masking: self.upstream.masks(),
             hold_for: self.upstream.hold_for,
+            disguise,
         };
         let tape = Tape::start(services, session, &self.upstream.name, &options.salt);
         let asker = Asker {
@@ -303,7 +320,7 @@ impl Admitted {
         let drive = Drive {
             relay: Relay::new(options),
             client: self.wire,
-            upstream: upstream_wire,
+            upstream,
             surroundings: Surroundings::new(services, &self.upstream, asker, tape),
             origin: Arc::clone(&self.upstream),
             pid: established.pid,
@@ -340,21 +357,27 @@ fn mint_secret(startup: &Startup) -> Vec<u8> {
 /// Everything a client gets once it is in: that it is, the server's parameters, its cancel key.
 /// Of the parameters, those that would tell the stored account or our own mark say what the
 /// client itself asked for.
-fn welcome(established: &Established, secret: &[u8], user: &str, application: Option<&str>) -> Vec<u8> {
+fn welcome(
+    established: &Established,
+    secret: &[u8],
+    user: &str,
+    application: Option<&str>,
+    disguise: &Disguise,
+) -> Vec<u8> {
     let mut out = Vec::new();
     frame::put(&mut out, b'R', |body| {
         body.extend_from_slice(&0_i32.to_be_bytes())
     });
     for (name, value) in &established.parameters {
-        let value = match &name[..] {
-            b"application_name" => application.unwrap_or("").as_bytes(),
-            b"is_superuser" => b"off",
-            b"session_authorization" => user.as_bytes(),
-            _ => value,
+        let value: Cow<'_, [u8]> = match &name[..] {
+            b"application_name" => application.unwrap_or("").as_bytes().into(),
+            b"is_superuser" => b"off"[..].into(),
+            b"session_authorization" => user.as_bytes().into(),
+            _ => disguise.parameter(name, value),
         };
         frame::put(&mut out, b'S', |body| {
             frame::put_string(body, name);
-            frame::put_string(body, value);
+            frame::put_string(body, &value);
         });
     }
     frame::put(&mut out, b'K', |body| {

@@ -1,6 +1,7 @@
 //! A connection, in plain text or in TLS.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -43,6 +44,15 @@ pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
 impl Wire {
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Returns the address at the other end; `None` once it is gone.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        stream.peer_addr().ok().map(|peer| peer.ip().to_canonical())
     }
 
     /// Reads one whole frame, at most `max` bytes long, into `input` and splits it off.

@@ -101,7 +101,9 @@ async fn one_session_is_ended_and_nobody_is_kept_out() {
     let stage = Stage::new("").await;
     let mut one = list(&stage, session(1), person("alice"), None);
     let mut other = list(&stage, session(2), person("alice"), None);
-    let revoked = revoke(&stage, Revocation::Session(session(1))).await.expect("ended");
+    let revoked = revoke(&stage, Revocation::Session(session(1)))
+        .await
+        .expect("ended");
     assert_eq!((revoked.lock, revoked.sessions_ended), (None, 1));
     assert_eq!(
         one.told(),
@@ -122,11 +124,16 @@ async fn revoking_a_grant_ends_what_depends_on_it() {
     let grant = stage.hold("alice", clock::unix_us(), 60).await;
     let mut under = list(&stage, session(1), person("alice"), Some(grant.id));
     let mut free = list(&stage, session(2), person("alice"), None);
-    let revoked = revoke(&stage, Revocation::Grant(grant.id)).await.expect("revoked");
+    let revoked = revoke(&stage, Revocation::Grant(grant.id))
+        .await
+        .expect("revoked");
     assert_eq!((revoked.lock, revoked.sessions_ended), (None, 1));
     assert!(under.told().is_some() && free.told().is_none());
     let again = revoke(&stage, Revocation::Grant(grant.id)).await;
-    assert!(matches!(again, Err(RevokeError::Grant(GrantError::Over))), "{again:?}");
+    assert!(
+        matches!(again, Err(RevokeError::Grant(GrantError::Over))),
+        "{again:?}"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +168,9 @@ async fn five_hundred_sessions_are_told_well_within_a_second() {
         .map(|number| list(&stage, session(number as u16), person("alice"), None))
         .collect();
     let began = Instant::now();
-    let revoked = revoke(&stage, Revocation::Lock(LockTarget::All)).await.expect("revoked");
+    let revoked = revoke(&stage, Revocation::Lock(LockTarget::All))
+        .await
+        .expect("revoked");
     let took = began.elapsed();
     assert_eq!(revoked.sessions_ended, MANY);
     assert!(ears.iter_mut().all(|ear| ear.told().is_some()));
@@ -173,7 +182,9 @@ async fn a_session_whose_queue_is_full_still_finds_that_it_is_to_end() {
     let stage = Stage::new("").await;
     let ear = list(&stage, session(1), person("alice"), None);
     stage.sessions.tell_all(Notice::Drain);
-    let revoked = revoke(&stage, Revocation::Session(session(1))).await.expect("ended");
+    let revoked = revoke(&stage, Revocation::Session(session(1)))
+        .await
+        .expect("ended");
     assert_eq!(revoked.sessions_ended, 1);
     assert!(ear.ending.get().is_some());
 }

@@ -86,7 +86,10 @@ impl State {
                 .await
                 .map_err(StateError::database("written"))?;
         }
-        transaction.commit().await.map_err(StateError::database("written"))
+        transaction
+            .commit()
+            .await
+            .map_err(StateError::database("written"))
     }
 
     /// Returns the grants whose end is not written down, the first to end first.
@@ -138,9 +141,7 @@ impl State {
         query
             .push(" WHERE used_us IS NULL AND begins_us >= ")
             .push_bind(signed(since_us));
-        query
-            .push(" ORDER BY id DESC LIMIT ")
-            .push_bind(i64::from(limit));
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
         self.fetch_grants(query).await
     }
 

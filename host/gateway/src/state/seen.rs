@@ -31,7 +31,10 @@ impl State {
             .await
             .map_err(StateError::database("written"))?;
         }
-        transaction.commit().await.map_err(StateError::database("written"))
+        transaction
+            .commit()
+            .await
+            .map_err(StateError::database("written"))
     }
 
     /// Returns the principals that no resource has seen since `since_us`, each with the last

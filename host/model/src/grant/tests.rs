@@ -62,10 +62,7 @@ fn relations_are_bounded_and_stand_in_one_order() {
     let read = [OperationKind::Read];
     let many: Vec<String> = (0..=GRANT_RELATIONS_MAX).map(|n| format!("t{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert_eq!(
-        terms(&read, &many).checked(),
-        Err(TermsError::ManyRelations)
-    );
+    assert_eq!(terms(&read, &many).checked(), Err(TermsError::ManyRelations));
     assert!(terms(&read, &many[1..]).checked().is_ok());
     let long = "t".repeat(GRANT_RELATION_BYTES_MAX + 1);
     for bad in ["", "a\nb", &long] {
@@ -82,7 +79,10 @@ fn a_grant_covers_its_kinds_and_what_is_harmless() {
     use OperationKind::{Read, Schema, Session, Transaction, Write};
     let terms = terms(&[Read, Write], &[]);
     for kind in [Transaction, Session, Read, Write] {
-        assert!(terms.cover(&Facts::of(statement(kind, &[(None, "t")]))), "{kind:?}");
+        assert!(
+            terms.cover(&Facts::of(statement(kind, &[(None, "t")]))),
+            "{kind:?}"
+        );
     }
     assert!(!terms.cover(&Facts::of(statement(Schema, &[(None, "t")]))));
     let mixed = Facts {

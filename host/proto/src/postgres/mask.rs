@@ -29,6 +29,7 @@ pub use fields::{
 pub use plan::PlanFault;
 pub use pseudonym::PseudonymKey;
 pub use report::{ErrorFields, build_error, build_notice, error_fields, scrub_error};
+pub(in crate::postgres) use report::{Fields, is_severity};
 
 use std::fmt;
 

@@ -13,7 +13,9 @@
 mod batch;
 mod client;
 mod conduct;
+mod disguise;
 mod expected;
+mod fatal;
 mod hold;
 mod masks;
 mod names;
@@ -22,16 +24,17 @@ mod refusal;
 mod rows;
 mod server;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::event::Intent;
-use model::{Fault, OperationId, SessionId};
+use model::{OperationId, SessionId};
 
 use self::batch::Batch;
 pub use self::conduct::{Conduct, JudgedStatement, NameChange};
+pub use self::disguise::{Disguise, UpstreamNames};
 use self::expected::{Owed, is_barrier};
+pub use self::fatal::Fatal;
 pub use self::hold::{Held, NOTICE_EVERY_US};
 pub use self::masks::{Host, RowMask};
 use self::masks::{MaskCache, SharedMask};
@@ -39,7 +42,6 @@ pub use self::names::Lookup;
 use self::names::Names;
 pub use self::outbox::{Mark, Outbox};
 pub use self::refusal::sqlstate;
-use super::frame::FrameError;
 use crate::session::{Road, Waiting};
 
 /// What a relay is made with.
@@ -57,41 +59,8 @@ pub struct RelayOptions {
     pub masking: bool,
     /// How long an operation may be held for approval.
     pub hold_for: Duration,
-}
-
-/// The end of a session, with what the client is told.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Fatal {
-    /// The SQLSTATE of the FATAL error.
-    pub sqlstate: &'static str,
-    /// One sentence for the client.
-    pub message: Cow<'static, str>,
-    /// Who must act.
-    pub fault: Fault,
-}
-
-impl Fatal {
-    /// Makes an end of session.
-    #[must_use]
-    pub fn new(sqlstate: &'static str, fault: Fault, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            sqlstate,
-            message: message.into(),
-            fault,
-        }
-    }
-
-    fn upstream(what: &'static str) -> Self {
-        Self::new("08P01", Fault::Upstream, what)
-    }
-
-    fn client_frame(error: FrameError) -> Self {
-        Self::new(
-            "08P01",
-            Fault::Client,
-            format!("invalid message from the client: {error}"),
-        )
-    }
+    /// What keeps the upstream's names out of what the server says.
+    pub disguise: Disguise,
 }
 
 /// How an operation ended.
@@ -413,7 +382,7 @@ impl Relay {
     /// or gone; what ran is accounted for as lost.
     pub fn end(&mut self, fatal: &Fatal, now_us: u64) {
         if self.upstream_pass == 0 && !self.upstream_ended {
-            refusal::put_fatal(self.to_client.buffer(), fatal);
+            fatal.put(self.to_client.buffer());
         }
         self.lose(now_us);
     }

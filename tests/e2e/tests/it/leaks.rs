@@ -14,9 +14,17 @@ use crate::Stage;
 fn nothing_a_client_sees_names_the_upstream() -> Result<()> {
     let stage = Stage::new(Version::Packaged)?;
     let agent = stage.agent()?;
+    stage.server.query(
+        "create table unreadable (id int); create table unowned (id int); grant select on unowned to public",
+    )?;
     let mut seen = String::new();
     for sql in PROBES {
         seen.push_str(&agent.psql(sql)?.all());
+    }
+    for (sql, words) in NAMING {
+        let answer = agent.psql(sql)?;
+        assert!(answer.errors.contains(words), "{sql}: {}", answer.all());
+        seen.push_str(&answer.all());
     }
     for sql in ADDRESSES {
         let answer = agent.psql(sql)?;
@@ -112,6 +120,30 @@ const PROBES: &[&str] = &[
     "select * from customers_of_others",
     "copy customers to stdout",
     "select * from dblink('host=localhost', 'select 1') as t (n int)",
+];
+
+/// What makes the server name its account, and the words it then says to the client.
+const NAMING: &[(&str, &str)] = &[
+    ("select current_user::int", "integer: \"agent\""),
+    ("select session_user::int", "integer: \"agent\""),
+    ("select upper(current_user)::date", "date: \"agent\""),
+    ("select session_user::text::uuid", "uuid: \"agent\""),
+    (
+        "select ('role ' || current_user || '!')::int",
+        "integer: \"role agent!\"",
+    ),
+    (
+        r#"select ('{"' || current_user || '"')::json"#,
+        "JSON data, line 1: {\"agent\"",
+    ),
+    (
+        "select * from unreadable",
+        "permission denied for table unreadable",
+    ),
+    (
+        "alter table unowned add column more int",
+        "must be owner of table unowned",
+    ),
 ];
 
 /// What would tell the address.

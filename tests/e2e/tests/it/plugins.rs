@@ -53,6 +53,11 @@ fn a_bad_masker_withholds_its_own_results_and_nobody_elses() -> Result<()> {
             "{name}: {}",
             answer.all()
         );
+        assert!(
+            answer.errors.contains("rule=masker-failed fault=plugin") && answer.errors.contains("HINT:"),
+            "{name}: {}",
+            answer.all()
+        );
         assert!(answer.rows.is_empty(), "{name} let rows through: {}", answer.rows);
         assert!(!holds_ssn(&answer.all()), "{name}: {}", answer.all());
         let other = agent.resource(name).psql("select 1")?;

@@ -73,7 +73,8 @@ fn a_session_that_cannot_be_recorded_is_told_so() -> Result<()> {
         let recordings = stage.gateway.home().folder().join("var/recordings");
         let answer = Answer::of(&client.env("RECORDINGS", recordings).output()?);
         assert!(
-            answer.rows.contains("the session cannot be recorded and ends"),
+            answer.rows.contains("the session cannot be recorded and ends")
+                && answer.rows.contains("rule=recording-failed fault=operator"),
             "{}",
             answer.all()
         );

@@ -58,7 +58,7 @@ fn a_session_ends_when_its_token_does() -> Result<()> {
         .psql("select pg_sleep(30)")?;
     assert!(!answer.ok && answer.errors.contains("57P01"), "{}", answer.errors);
     assert!(
-        answer.errors.contains("token"),
+        answer.errors.contains("token has expired") && answer.errors.contains("rule=session-ended"),
         "the client is told why: {}",
         answer.errors
     );

@@ -27,7 +27,12 @@ async fn a_grant_holds_for_its_time_its_principal_and_its_resource() {
     }
     assert_eq!(stage.holding("bob", 100 * SECOND), 0);
     let other = ResourceName::new("other");
-    assert!(stage.grants.holding(&person("alice"), &other, 100 * SECOND).is_empty());
+    assert!(
+        stage
+            .grants
+            .holding(&person("alice"), &other, 100 * SECOND)
+            .is_empty()
+    );
     assert!(stage.grants.holds(grant.id, 159 * SECOND) && !stage.grants.holds(grant.id, 160 * SECOND));
 }
 
@@ -53,9 +58,13 @@ async fn what_ends_by_itself_ends_its_sessions_and_is_written_down_once() {
         stage.hold("alice", 100 * SECOND, 600).await,
     );
     let (ending, notices, mut inbox) = ears();
-    let _listed = stage
-        .sessions
-        .add(live(1, Some(short.id)), Arc::clone(&ending), 1, Vec::new(), notices);
+    let _listed = stage.sessions.add(
+        live(1, Some(short.id)),
+        Arc::clone(&ending),
+        1,
+        Vec::new(),
+        notices,
+    );
     let (other, notices, mut others) = ears();
     let _other = stage
         .sessions
@@ -66,12 +75,19 @@ async fn what_ends_by_itself_ends_its_sessions_and_is_written_down_once() {
     stage.grants.end_due(160 * SECOND).await;
     stage.grants.end_due(161 * SECOND).await;
     assert_eq!(inbox.try_recv(), Ok(Notice::End));
-    assert!(ending.get().is_some_and(|ending| ending.reason.contains("has ended")));
+    assert!(
+        ending
+            .get()
+            .is_some_and(|ending| ending.reason.contains("has ended"))
+    );
     assert!(others.try_recv().is_err() && other.get().is_none());
     let [ended] = &stage.ground.journaled("grant.ended")[..] else {
         panic!("one entry");
     };
-    assert_eq!((&ended["grant"], &ended["why"]), (&short.id.to_string().into(), &"ran out".into()));
+    assert_eq!(
+        (&ended["grant"], &ended["why"]),
+        (&short.id.to_string().into(), &"ran out".into())
+    );
     assert_eq!(ended["by"], serde_json::Value::Null);
 }
 
@@ -80,9 +96,13 @@ async fn a_grant_taken_back_holds_no_more_and_ends_its_sessions() {
     let stage = Stage::new("").await;
     let grant = stage.hold("alice", clock::unix_us(), 60).await;
     let (ending, notices, mut inbox) = ears();
-    let _listed = stage
-        .sessions
-        .add(live(1, Some(grant.id)), Arc::clone(&ending), 1, Vec::new(), notices);
+    let _listed = stage.sessions.add(
+        live(1, Some(grant.id)),
+        Arc::clone(&ending),
+        1,
+        Vec::new(),
+        notices,
+    );
     let (alone, notices, mut others) = ears();
     let _alone = stage
         .sessions
@@ -93,18 +113,30 @@ async fn a_grant_taken_back_holds_no_more_and_ends_its_sessions() {
         .await
         .expect("taken back");
     assert_eq!((ended, inbox.try_recv()), (1, Ok(Notice::End)));
-    assert_eq!(&*ending.get().expect("told").reason, "the grant was taken back: over");
+    assert_eq!(
+        &*ending.get().expect("told").reason,
+        "the grant was taken back: over"
+    );
     assert!(others.try_recv().is_err());
-    assert_eq!(revoked.revoked.as_ref().map(|(_, by)| by.as_str()), Some("https://idp|root"));
+    assert_eq!(
+        revoked.revoked.as_ref().map(|(_, by)| by.as_str()),
+        Some("https://idp|root")
+    );
     assert_eq!(stage.holding("alice", clock::unix_us()), 0);
     let [ended] = &stage.ground.journaled("grant.ended")[..] else {
         panic!("one entry");
     };
-    assert_eq!((&ended["why"], &ended["by"]), (&"revoked".into(), &"https://idp|root".into()));
+    assert_eq!(
+        (&ended["why"], &ended["by"]),
+        (&"revoked".into(), &"https://idp|root".into())
+    );
 
     let again = stage.grants.revoke(grant.id, &person("root"), "").await;
     assert!(matches!(again, Err(GrantError::Over)), "{again:?}");
-    let unknown = stage.grants.revoke(GrantId::new(1, [0; 10]), &person("root"), "").await;
+    let unknown = stage
+        .grants
+        .revoke(GrantId::new(1, [0; 10]), &person("root"), "")
+        .await;
     assert!(matches!(unknown, Err(GrantError::NotFound)), "{unknown:?}");
 }
 
@@ -117,7 +149,10 @@ async fn what_cannot_be_written_down_is_neither_given_nor_taken_back() {
     let revoked = stage.grants.revoke(held.id, &person("root"), "").await;
     assert!(matches!(revoked, Err(GrantError::Journal(_))), "{revoked:?}");
     assert_eq!(stage.holding("alice", now_us), 1);
-    let given = stage.grants.put_in_force(&Arc::new(grant("bob", now_us, 60))).await;
+    let given = stage
+        .grants
+        .put_in_force(&Arc::new(grant("bob", now_us, 60)))
+        .await;
     assert!(given.is_err());
     assert_eq!(stage.holding("bob", now_us), 0);
 }
@@ -132,7 +167,10 @@ async fn a_grant_whose_end_cannot_be_stored_is_over_all_the_same() {
     assert!(matches!(revoked, Err(GrantError::State(_))), "{revoked:?}");
     assert_eq!(stage.holding("alice", now_us), 0);
     // One that cannot be stored is not given: nobody could take it back for good.
-    let given = stage.grants.put_in_force(&Arc::new(grant("bob", now_us, 60))).await;
+    let given = stage
+        .grants
+        .put_in_force(&Arc::new(grant("bob", now_us, 60)))
+        .await;
     assert!(given.is_err() && stage.holding("bob", now_us) == 0);
 }
 
@@ -154,7 +192,10 @@ async fn after_a_restart_what_holds_holds_and_what_ended_meanwhile_is_written_do
     assert!(grants.holding(&person("bob"), &customers(), now_us).is_empty());
     grants.end_due(now_us).await;
     let ended = stage.ground.journaled("grant.ended");
-    assert!(ended.iter().any(|entry| entry["grant"] == past.id.to_string()), "{ended:?}");
+    assert!(
+        ended.iter().any(|entry| entry["grant"] == past.id.to_string()),
+        "{ended:?}"
+    );
     // And only once.
     stage.restarted().await.end_due(now_us).await;
     assert_eq!(stage.ground.journaled("grant.ended").len(), ended.len());
@@ -177,7 +218,9 @@ async fn the_generation_grows_with_every_grant_given_taken_back_and_run_out() {
     assert!(two == before && before < after && after < second);
     stage.grants.end_due(first.ends_us).await;
     assert!(at(first.ends_us) > after);
-    let last = stage.grants.holding(&person("alice"), &customers(), first.ends_us);
+    let last = stage
+        .grants
+        .holding(&person("alice"), &customers(), first.ends_us);
     let before = at(now_us);
     stage
         .grants
@@ -238,9 +281,13 @@ async fn the_task_ends_grants_by_itself_and_stops_when_told() {
     let mut soon = grant("alice", clock::unix_us(), 60);
     soon.ends_us = clock::unix_us() + 50_000;
     let soon = Arc::new(soon);
-    let _listed = stage
-        .sessions
-        .add(live(1, Some(soon.id)), Arc::clone(&ending), 1, Vec::new(), notices);
+    let _listed = stage.sessions.add(
+        live(1, Some(soon.id)),
+        Arc::clone(&ending),
+        1,
+        Vec::new(),
+        notices,
+    );
     stage.grants.put_in_force(&soon).await.expect("given");
     let told = tokio::time::timeout(Duration::from_secs(30), inbox.recv()).await;
     assert_eq!(told, Ok(Some(Notice::End)));

@@ -43,7 +43,9 @@ impl<'a> Drive<'a> {
         if let Some(other) = turn.hold.replace(begun) {
             other.leave(Left::Gone);
         }
-        let soonest = turn.next_tick(&self.deadlines).min(self.hold_ends(Instant::now()));
+        let soonest = turn
+            .next_tick(&self.deadlines)
+            .min(self.hold_ends(Instant::now()));
         turn.timer.as_mut().reset(soonest);
         false
     }
@@ -56,7 +58,10 @@ impl<'a> Drive<'a> {
             return false;
         }
         let judged = match self.still_allowed() {
-            Ok(()) => match self.surroundings.judge_held(&self.relay, &turn.client_in.bytes, turn.fresh) {
+            Ok(()) => match self
+                .surroundings
+                .judge_held(&self.relay, &turn.client_in.bytes, turn.fresh)
+            {
                 Next::Judged(judged) => judged,
                 Next::RefreshCatalog => {
                     self.refresh_catalog(turn);

@@ -96,7 +96,11 @@ impl Turn<'_> {
         relay.is_leaving() || self.draining
     }
 
-    pub(super) fn poll_signals(&mut self, notices: &mut mpsc::Receiver<Notice>, cx: &mut Context<'_>) -> Poll<Event> {
+    pub(super) fn poll_signals(
+        &mut self,
+        notices: &mut mpsc::Receiver<Notice>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Event> {
         if let Some(durable) = &mut self.durable
             && let Poll::Ready(written) = Pin::new(durable).poll(cx)
         {

@@ -40,12 +40,7 @@ pub struct ErrorFields<'a> {
 pub fn error_fields(body: &[u8]) -> ErrorFields<'_> {
     let mut fields = ErrorFields::default();
     let mut localised = None;
-    let mut rest = body;
-    while let Some((&kind, after)) = rest.split_first() {
-        let end = after.iter().position(|&byte| byte == 0);
-        let Some(end) = end.filter(|_| kind != 0) else {
-            break;
-        };
+    for (kind, value) in Fields::of(body) {
         let slot = match kind {
             b'C' => Some(&mut fields.code),
             b'M' => Some(&mut fields.message),
@@ -55,12 +50,45 @@ pub fn error_fields(body: &[u8]) -> ErrorFields<'_> {
             _ => None,
         };
         if let Some(slot) = slot {
-            slot.get_or_insert(&after[..end]);
+            slot.get_or_insert(value);
         }
-        rest = &after[end + 1..];
     }
     fields.severity = fields.severity.or(localised);
     fields
+}
+
+/// Walks the fields of a body: each one's type and value. Ends at the terminator, or before a
+/// field without its NUL.
+#[derive(Clone, Debug)]
+pub(in crate::postgres) struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub(in crate::postgres) const fn of(body: &'a [u8]) -> Self {
+        Self { rest: body }
+    }
+
+    /// Whether nothing but the terminator is left.
+    pub(in crate::postgres) fn is_at_end(&self) -> bool {
+        self.rest == [0]
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&kind, after) = self.rest.split_first().filter(|&(&kind, _)| kind != 0)?;
+        let end = after.iter().position(|&byte| byte == 0)?;
+        self.rest = &after[end + 1..];
+        Some((kind, &after[..end]))
+    }
+}
+
+/// Whether this is a severity in the words that are the same in every language.
+pub(in crate::postgres) fn is_severity(value: &[u8]) -> bool {
+    ERROR_SEVERITIES.contains(&value) || NOTICE_SEVERITIES.contains(&value)
 }
 
 /// Appends to `out` the body of an `ErrorResponse` or `NoticeResponse` without anything that
@@ -72,9 +100,10 @@ pub fn error_fields(body: &[u8]) -> ErrorFields<'_> {
 /// anything under any SQLSTATE.
 pub fn scrub_error(body: &[u8], out: &mut Vec<u8>) {
     let fields = error_fields(body);
-    let known =
-        |severity: &&[u8]| ERROR_SEVERITIES.contains(severity) || NOTICE_SEVERITIES.contains(severity);
-    let severity = fields.severity.filter(known).unwrap_or(ERROR_SEVERITIES[0]);
+    let severity = fields
+        .severity
+        .filter(|severity| is_severity(severity))
+        .unwrap_or(ERROR_SEVERITIES[0]);
     let is_state =
         |code: &&[u8]| code.len() == 5 && code.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
     let code = fields.code.filter(is_state).unwrap_or(UNKNOWN_STATE);

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use model::{Fault, Refusal, Rule};
+use model::{ApprovalId, Fault, Refusal, Rule};
 use sha2::{Digest as _, Sha256};
 
 use super::expected::Denial;
@@ -25,7 +25,7 @@ pub const fn sqlstate(rule: Rule) -> &'static str {
         | Rule::TaggedUse => "42501",
         Rule::ClassifierFailed | Rule::MaskerFailed | Rule::PolicyError => "58000",
         Rule::Cancelled => "57014",
-        Rule::JournalUnavailable => "58030",
+        Rule::JournalUnavailable | Rule::RecordingFailed => "58030",
         Rule::ProtocolRefused => "0A000",
         Rule::Locked | Rule::SessionEnded => "57P01",
         Rule::TransactionFailed => "25P02",
@@ -63,7 +63,7 @@ pub(super) fn put_poison(out: &mut Vec<u8>, options: &RelayOptions, count: u64, 
 pub(super) fn put_denial(out: &mut Vec<u8>, denial: &Denial) {
     match denial {
         Denial::Refused(refusal) => {
-            let detail = detail(refusal);
+            let detail = detail(refusal.rule, refusal.fault, &refusal.policies, refusal.approval);
             let message = format!("refused: {}", refusal.message);
             build_error(
                 "ERROR",
@@ -92,14 +92,14 @@ pub(super) fn put_denial(out: &mut Vec<u8>, denial: &Denial) {
     }
 }
 
-/// The machine-readable part of a refusal: the rule, who must act, and the policies.
-fn detail(refusal: &Refusal) -> String {
-    let mut detail = format!("rule={} fault={}", refusal.rule.label(), refusal.fault);
-    if !refusal.policies.is_empty() {
+/// The machine-readable part of a refusal: the rule, who must act, the policies, the approval.
+fn detail(rule: Rule, fault: Fault, policies: &[String], approval: Option<ApprovalId>) -> String {
+    let mut detail = format!("rule={} fault={fault}", rule.label());
+    if !policies.is_empty() {
         detail.push_str(" policies=");
-        detail.push_str(&refusal.policies.join(","));
+        detail.push_str(&policies.join(","));
     }
-    if let Some(approval) = refusal.approval {
+    if let Some(approval) = approval {
         // Writing to a string cannot fail.
         let _ = write!(detail, " approval={approval}");
     }
@@ -125,7 +125,17 @@ pub(super) fn put_notice(out: &mut Vec<u8>, message: &str, detail: &str) {
 
 /// Appends the error that ends a session.
 pub(super) fn put_fatal(out: &mut Vec<u8>, fatal: &Fatal) {
-    build_error("FATAL", fatal.sqlstate, &fatal.message, None, None, out);
+    let detail = fatal
+        .rule
+        .map(|rule| detail(rule, fatal.fault, &[], fatal.approval));
+    build_error(
+        "FATAL",
+        fatal.sqlstate,
+        &fatal.message,
+        detail.as_deref(),
+        fatal.hint.as_deref(),
+        out,
+    );
 }
 
 /// Function calls name a function by number and never pass the parser.

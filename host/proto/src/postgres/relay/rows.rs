@@ -8,7 +8,7 @@ use super::server::withheld;
 use super::{Fatal, Relay};
 use crate::postgres::frame::HEADER_BYTES;
 use crate::postgres::mask::with_formats;
-use model::Fault;
+use model::{Fault, Refusal, Rule};
 
 /// What becomes of the rows at hand.
 pub(super) enum Rows {
@@ -59,13 +59,7 @@ impl Relay {
         let masked = mask
             .rows
             .mask_rows(&rest[..length], cells, self.to_client.buffer())
-            .map_err(|error| {
-                Fatal::new(
-                    "58000",
-                    error.fault(),
-                    format!("the result was withheld: {error}"),
-                )
-            })?;
+            .map_err(|error| withheld(Refusal::new(Rule::MaskerFailed, error.fault(), error.to_string())))?;
         let emitted = self.to_client.buffer().len() - start;
         if let Some(run) = self.expected.running() {
             run.rows += masked.rows;
@@ -128,9 +122,9 @@ fn run_of_rows(bytes: &[u8]) -> (usize, u64) {
 }
 
 fn unknown_shape() -> Fatal {
-    Fatal::new(
-        "58000",
+    withheld(Refusal::new(
+        Rule::MaskerFailed,
         Fault::Gateway,
-        "the result was withheld: its columns are not known",
-    )
+        "its columns are not known",
+    ))
 }

@@ -1,6 +1,8 @@
 //! From the upstream: rows through their mask, answers to the frames that caused them, and
 //! nothing that could carry what a mask hides.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use super::expected::Expected;
@@ -64,7 +66,9 @@ impl Relay {
                             "54000",
                             Fault::Client,
                             "a row with masked columns is larger than the gateway can mask",
-                        ));
+                        )
+                        .rule(Rule::MaskerFailed)
+                        .hint("leave the large columns out, or select parts of them"));
                     }
                     Rows::Mask(mask) if whole => *at += self.mask_run(rest, &mask, host)?,
                     Rows::Mask(_) => {
@@ -251,19 +255,15 @@ impl Relay {
 
     fn on_error(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
         let code = sqlstate_of(&message[HEADER_BYTES..]);
-        let start = self.to_client.buffer().len();
         if let Some(Expected::Denied { denial, .. }) = self.expected.front()
             && !is_fatal(&message[HEADER_BYTES..])
         {
+            let start = self.to_client.buffer().len();
             put_denial(self.to_client.buffer(), denial);
-        } else if self.must_scrub(&message[HEADER_BYTES..]) {
-            frame::put(self.to_client.buffer(), b'E', |body| {
-                scrub_error(&message[HEADER_BYTES..], body)
-            });
+            host.to_client(&self.to_client.buffer()[start..]);
         } else {
-            self.to_client.push(message);
+            self.emit_report(message, host);
         }
-        host.to_client(&self.to_client.buffer()[start..]);
         self.upstream_ended |= is_fatal(&message[HEADER_BYTES..]);
         self.copying_out = false;
         self.query_mask = None;
@@ -309,15 +309,25 @@ impl Relay {
             // It would speak of a frame that the client never sent.
             return Ok(());
         }
-        if !self.must_scrub(&message[HEADER_BYTES..]) {
-            return self.emit(message, host);
-        }
-        let start = self.to_client.buffer().len();
-        frame::put(self.to_client.buffer(), b'N', |body| {
-            scrub_error(&message[HEADER_BYTES..], body)
-        });
-        host.to_client(&self.to_client.buffer()[start..]);
+        self.emit_report(message, host);
         Ok(())
+    }
+
+    /// Passes an error or notice on without what may quote tagged data, and without what names
+    /// the upstream.
+    fn emit_report(&mut self, message: &[u8], host: &mut dyn Host) {
+        let scrub = self.must_scrub(&message[HEADER_BYTES..]);
+        let out = self.to_client.buffer();
+        let start = out.len();
+        if scrub {
+            frame::put(out, message[0], |body| {
+                scrub_error(&message[HEADER_BYTES..], body)
+            });
+        } else {
+            out.extend_from_slice(message);
+        }
+        self.options.disguise.cover_report(out, start);
+        host.to_client(&self.to_client.buffer()[start..]);
     }
 
     /// Whether an error or notice with this body may quote tagged data.
@@ -395,13 +405,25 @@ impl Relay {
                 "0A000",
                 Fault::Client,
                 "a setting that the gateway relies on was changed; the session ends",
-            ));
+            )
+            .rule(Rule::ProtocolRefused)
+            .hint("leave client_encoding, standard_conforming_strings and the session's user as they are"));
         }
         // A setting made from tagged data would carry it.
         if self.options.masking && self.tagged {
             return Ok(());
         }
-        self.emit(message, host)
+        match self.options.disguise.parameter(name, value) {
+            Cow::Borrowed(_) => self.emit(message, host),
+            Cow::Owned(value) => {
+                let mut covered = Vec::with_capacity(message.len());
+                frame::put(&mut covered, b'S', |body| {
+                    frame::put_string(body, name);
+                    frame::put_string(body, &value);
+                });
+                self.emit(&covered, host)
+            }
+        }
     }
 
     fn on_copy_in(&mut self, message: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
@@ -460,14 +482,23 @@ fn out_of_turn() -> Fatal {
     Fatal::upstream("the upstream sent a message out of turn")
 }
 
+/// Ends the session over a result that cannot be let out: the client may already have its
+/// description, and nothing but its rows may follow.
 pub(super) fn withheld(refusal: Refusal) -> Fatal {
     debug_assert!(matches!(
         refusal.rule,
         Rule::MaskerFailed | Rule::TaggedUse | Rule::PolicyError
     ));
-    Fatal::new(
-        super::sqlstate(refusal.rule),
-        refusal.fault,
-        format!("the result was withheld: {}", refusal.message),
-    )
+    let fault = refusal.fault;
+    let mut fatal = Fatal::from(refusal);
+    fatal.message = format!("the result was withheld: {}", fatal.message).into();
+    let hint = match fault {
+        Fault::Client => "leave the masked columns out",
+        Fault::Plugin | Fault::Operator | Fault::Gateway => {
+            "connect again and leave the masked columns out; the operator finds the reason in the gateway's log"
+        }
+        Fault::Upstream => "connect again and repeat the statement",
+    };
+    fatal.hint.get_or_insert(hint.into());
+    fatal
 }

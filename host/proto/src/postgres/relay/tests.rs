@@ -2,6 +2,8 @@
 //! messages, byte by byte, and in pieces of any length.
 
 mod copies;
+mod disguise;
+mod ends;
 mod extended;
 mod hostile;
 mod masking;

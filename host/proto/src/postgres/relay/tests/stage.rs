@@ -9,19 +9,26 @@ use std::time::Duration;
 use bytes::BytesMut;
 use model::approval::Quorum;
 use model::event::{Judged as Rendered, Judgement};
-use model::mask::{Action, NativeMask, Plan, Planned};
-use model::{ApprovalId, Assessment, Facts, Fault, Refusal, Rule, SessionId, Verdict};
+use model::mask::{Action, CellMasker, Change, Column, MaskFault, NativeMask, Plan, Planned};
+use model::{ApprovalId, Assessment, Facts, Fault, PluginName, Refusal, Rule, SessionId, Verdict};
 
 use super::super::expected::Denial;
 use super::super::refusal::{put_denial, put_poison};
 use super::super::{
-    Conduct, Fatal, Host, JudgedStatement, Lookup, NameChange, OutcomeRecord, Relay, RelayOptions, RowMask,
+    Conduct, Disguise, Fatal, Host, JudgedStatement, Lookup, NameChange, OutcomeRecord, Relay, RelayOptions,
+    RowMask,
 };
 use crate::postgres::mask::{FieldDescription, PseudonymKey, ResultMask};
 use crate::session::Waiting;
 
 /// The relation whose columns are masked: all cells become NULL.
 pub(super) const TAGGED: u32 = 77;
+
+/// A relation whose masker fails at its rows.
+pub(super) const BROKEN: u32 = 78;
+
+/// A relation whose masker fails at its shape.
+pub(super) const UNPLANNED: u32 = 79;
 
 pub(super) const HOLD: Duration = Duration::from_secs(5);
 
@@ -63,25 +70,45 @@ pub(super) struct Tape {
     pub(super) to_client: Vec<u8>,
 }
 
+/// A masker that never masks anything.
+struct Broken;
+
+impl CellMasker for Broken {
+    fn mask(&mut self, _rows: u32, _columns: &[Column]) -> Result<Vec<Change>, MaskFault> {
+        Err(MaskFault {
+            plugin: PluginName::new("broken"),
+            reason: "trap".to_owned(),
+        })
+    }
+}
+
 impl Host for Tape {
     fn plan(&mut self, fields: &[FieldDescription]) -> Result<Option<RowMask>, Refusal> {
-        if fields.iter().all(|field| field.table_oid != TAGGED) {
+        if fields.iter().any(|field| field.table_oid == UNPLANNED) {
+            return Err(Refusal::new(Rule::MaskerFailed, Fault::Plugin, "no plan"));
+        }
+        if fields
+            .iter()
+            .all(|field| !matches!(field.table_oid, TAGGED | BROKEN))
+        {
             return Ok(None);
         }
         let action = |field: &FieldDescription| match field.table_oid {
             TAGGED => Action::Native(NativeMask::Null),
+            BROKEN => Action::Call,
             _ => Action::Keep,
         };
         let actions = fields
             .iter()
             .map(|field| Planned {
-                plugin: None,
+                plugin: Some(PluginName::new("broken")),
                 action: action(field),
             })
             .collect();
         let key = PseudonymKey::new([7; 32]);
         let rows = ResultMask::compile(&Plan { actions }, fields, &key).expect("a plan of our own");
-        Ok(Some(RowMask { rows, cells: None }))
+        let cells = rows.needs_masker().then(|| Box::new(Broken) as _);
+        Ok(Some(RowMask { rows, cells }))
     }
 
     fn from_client(&mut self, bytes: &[u8]) {
@@ -126,6 +153,7 @@ pub(super) fn options(masking: bool) -> RelayOptions {
         salt: [4; 32],
         masking,
         hold_for: HOLD,
+        disguise: Disguise::default(),
     }
 }
 
@@ -144,6 +172,14 @@ impl Stage {
             journal_answers: true,
             feed,
         }
+    }
+
+    /// The relay knows what to hide of the upstream. Before anything is said.
+    pub(super) fn know(&mut self, disguise: Disguise) {
+        self.relay = Relay::new(RelayOptions {
+            disguise,
+            ..self.relay.options.clone()
+        });
     }
 
     /// The client sends these messages.
