@@ -38,7 +38,7 @@ const PROTOCOL: &str = "postgres";
 /// Everything judgement depends on, for the life of the process.
 pub struct Gate {
     /// The policies.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The classifiers and maskers.
     pub plugins: Arc<Plugins>,
     /// How much is read of one statement.
@@ -124,7 +124,7 @@ impl Equivalent<Key> for KeyRef<'_> {
 impl Gate {
     /// Makes the gate.
     #[must_use]
-    pub fn new(policy: Policy, plugins: Arc<Plugins>, limits: Limits, detail: StatementDetail) -> Self {
+    pub fn new(policy: Arc<Policy>, plugins: Arc<Plugins>, limits: Limits, detail: StatementDetail) -> Self {
         Self {
             policy,
             plugins,

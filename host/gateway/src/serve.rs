@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::approvals::Approvals;
+use crate::clock::{self, Clock};
 use crate::config::{Config, PluginKind};
 use crate::evidence::{open_journal, write_start};
 use crate::export::Export;
@@ -169,13 +170,21 @@ const CONNECTIONS_EXTRA: usize = 512;
 
 impl Gateway {
     async fn start(config: &Config) -> Result<Self> {
-        let policy = Policy::load(&config.policy_files, &Names::of(config))?;
+        let policy = Arc::new(Policy::load(&config.policy_files, &Names::of(config))?);
         let plugins = plugins::load(config).await?;
         let state = State::open(&config.state.database)
             .await
             .context("the state database")?;
         let (journal, origin) = open_journal(config, &state).await?;
         write_start(&journal, &plugins, policy.hash()).await?;
+        let approvals = Approvals::start(
+            state.clone(),
+            journal.clone(),
+            Arc::clone(&policy),
+            Clock::system(),
+        )
+        .await
+        .context("what people were asked before")?;
         let place = format!("file:{}", config.state.recordings.display());
         let recordings = Recordings::open(&place, journal.clone(), RecordingsOptions::default())?;
         let identity = Identity::new(&config.identities)?;
@@ -203,6 +212,7 @@ impl Gateway {
         };
         let services = Services {
             gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
+            approvals,
             identity,
             journal: journal.clone(),
             recordings,
@@ -234,7 +244,8 @@ impl Gateway {
         })
     }
 
-    /// Begins what runs beside the sessions: exporters, and the anchor of the journal.
+    /// Begins what runs beside the sessions: exporters, the anchor of the journal, and the time
+    /// of approvals.
     fn begin_background(
         &self,
         config: &Config,
@@ -251,7 +262,10 @@ impl Gateway {
             state: self.state.clone(),
             stop: stop.clone(),
         };
-        Ok(export.spawn(&self.services.gate.plugins, names))
+        let mut background = export.spawn(&self.services.gate.plugins, names);
+        let approvals = self.services.approvals.clone();
+        background.push(tokio::spawn(approvals.keep_time(stop.clone())));
+        Ok(background)
     }
 
     /// Lets sessions end by themselves for a while, then ends them.

@@ -11,6 +11,7 @@ use model::{Principal, ResourceName};
 use proto::postgres::mask::PseudonymKey;
 use rustls::ServerConfig;
 
+use crate::approvals::Approvals;
 use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::meters::Meters;
@@ -24,6 +25,8 @@ const SCOPES_MAX: usize = 100_000;
 pub struct Services {
     /// Judges.
     pub gate: Gate,
+    /// Asks people.
+    pub approvals: Approvals,
     /// Knows who a token speaks for.
     pub identity: Identity,
     /// Where everything is written down first.
