@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::approvals::Approvals;
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, PluginKind, ResourceConfig};
 use crate::evidence::{open_journal, write_start};
 use crate::export::Export;
@@ -191,6 +191,14 @@ impl Gateway {
             .context("the state database")?;
         let (journal, origin) = open_journal(config, &state).await?;
         write_start(&journal, &plugins, policy.hash()).await?;
+        let approvals = Approvals::start(
+            state.clone(),
+            journal.clone(),
+            Arc::clone(&policy),
+            Clock::system(),
+        )
+        .await
+        .context("what people were asked before")?;
         let place = format!("file:{}", config.state.recordings.display());
         let recordings = Recordings::open(&place, journal.clone(), RecordingsOptions::default())?;
         let identity = Identity::new(&config.identities)?;
@@ -217,11 +225,10 @@ impl Gateway {
             ..Limits::default()
         };
         let sessions = Arc::new(Sessions::default());
-        let approvals = Approvals::skeleton();
         let locks = Locks::open(state.clone(), journal.clone()).await?;
         let asking = Asking {
             policy: Arc::clone(&policy),
-            approvals,
+            approvals: approvals.clone(),
             locks: locks.clone(),
             resources: config.resources.iter().map(times).collect(),
         };
@@ -230,6 +237,7 @@ impl Gateway {
         let access = Access::new(state.clone(), grants.clone(), locks.clone());
         let services = Services {
             gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
+            approvals,
             identity,
             journal: journal.clone(),
             recordings,
@@ -264,8 +272,8 @@ impl Gateway {
         })
     }
 
-    /// Begins what runs beside the sessions: exporters, the anchor of the journal, the ends of
-    /// grants, and what is remembered of who was here.
+    /// Begins what runs beside the sessions: exporters, the anchor of the journal, the time of
+    /// approvals and of grants, and what is remembered of who was here.
     fn begin_background(
         &self,
         config: &Config,
@@ -282,12 +290,14 @@ impl Gateway {
             state: self.state.clone(),
             stop: stop.clone(),
         };
-        let mut tasks = export.spawn(&self.services.gate.plugins, names);
+        let mut background = export.spawn(&self.services.gate.plugins, names);
+        let approvals = self.services.approvals.clone();
+        background.push(tokio::spawn(approvals.keep_time(stop.clone())));
         let (grants, access) = (self.services.grants.clone(), self.services.access.clone());
         let (grants_stop, access_stop) = (stop.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move { grants.run(grants_stop).await }));
-        tasks.push(tokio::spawn(async move { access.run(access_stop).await }));
-        Ok(tasks)
+        background.push(tokio::spawn(async move { grants.run(grants_stop).await }));
+        background.push(tokio::spawn(async move { access.run(access_stop).await }));
+        Ok(background)
     }
 
     /// Lets sessions end by themselves for a while, then ends them.
