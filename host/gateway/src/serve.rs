@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::approvals::Approvals;
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, PluginKind, ResourceConfig};
 use crate::evidence::{open_journal, write_start};
 use crate::export::Export;
@@ -172,8 +172,8 @@ impl admin::Health for Readiness {
 /// How long things take on a resource when somebody is asked for a grant on it.
 fn times(resource: &ResourceConfig) -> (ResourceName, Times) {
     let times = Times {
-        decide_within: Duration::from_mins(30),
-        use_within: Duration::from_mins(15),
+        decide_within: resource.decide_within,
+        use_within: resource.use_within,
         grant_for: resource.grant_for,
     };
     (resource.name.clone(), times)
@@ -191,6 +191,14 @@ impl Gateway {
             .context("the state database")?;
         let (journal, origin) = open_journal(config, &state).await?;
         write_start(&journal, &plugins, policy.hash()).await?;
+        let approvals = Approvals::start(
+            state.clone(),
+            journal.clone(),
+            Arc::clone(&policy),
+            Clock::system(),
+        )
+        .await
+        .context("what people were asked before")?;
         let place = format!("file:{}", config.state.recordings.display());
         let recordings = Recordings::open(&place, journal.clone(), RecordingsOptions::default())?;
         let identity = Identity::new(&config.identities)?;
@@ -217,19 +225,21 @@ impl Gateway {
             ..Limits::default()
         };
         let sessions = Arc::new(Sessions::default());
-        let approvals = Approvals::skeleton();
         let locks = Locks::open(state.clone(), journal.clone()).await?;
         let asking = Asking {
             policy: Arc::clone(&policy),
-            approvals,
+            approvals: approvals.clone(),
             locks: locks.clone(),
             resources: config.resources.iter().map(times).collect(),
         };
         let ends: Arc<dyn Ends> = Arc::clone(&sessions) as _;
-        let grants = Grants::open(state.clone(), journal.clone(), ends, asking).await?;
+        let grants = Grants::open(state.clone(), journal.clone(), ends, asking, Clock::system()).await?;
+        approvals.on_grant(Arc::new(grants.clone()));
         let access = Access::new(state.clone(), grants.clone(), locks.clone());
         let services = Services {
             gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
+            approvals,
+            console_url: None,
             identity,
             journal: journal.clone(),
             recordings,
@@ -264,8 +274,8 @@ impl Gateway {
         })
     }
 
-    /// Begins what runs beside the sessions: exporters, the anchor of the journal, the ends of
-    /// grants, and what is remembered of who was here.
+    /// Begins what runs beside the sessions: exporters, the anchor of the journal, the time of
+    /// approvals, the ends of grants, and what is remembered of who was here.
     fn begin_background(
         &self,
         config: &Config,
@@ -282,12 +292,17 @@ impl Gateway {
             state: self.state.clone(),
             stop: stop.clone(),
         };
-        let mut tasks = export.spawn(&self.services.gate.plugins, names);
-        let (grants, access) = (self.services.grants.clone(), self.services.access.clone());
-        let (grants_stop, access_stop) = (stop.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move { grants.run(grants_stop).await }));
-        tasks.push(tokio::spawn(async move { access.run(access_stop).await }));
-        Ok(tasks)
+        let mut background = export.spawn(&self.services.gate.plugins, names);
+        let services = &self.services;
+        let (approvals, grants, access) = (
+            services.approvals.clone(),
+            services.grants.clone(),
+            services.access.clone(),
+        );
+        background.push(tokio::spawn(approvals.keep_time(stop.clone())));
+        background.push(tokio::spawn(grants.run(stop.clone())));
+        background.push(tokio::spawn(access.run(stop.clone())));
+        Ok(background)
     }
 
     /// Lets sessions end by themselves for a while, then ends them.

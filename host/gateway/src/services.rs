@@ -12,6 +12,7 @@ use proto::postgres::mask::PseudonymKey;
 use rustls::ServerConfig;
 
 use crate::access::Access;
+use crate::approvals::Approvals;
 use crate::gate::Gate;
 use crate::grants::Grants;
 use crate::identity::Identity;
@@ -27,8 +28,12 @@ const SCOPES_MAX: usize = 100_000;
 pub struct Services {
     /// Judges.
     pub gate: Gate,
+    /// Asks people.
+    pub approvals: Approvals,
     /// Knows who a token speaks for.
     pub identity: Identity,
+    /// Where the console is, as people reach it.
+    pub console_url: Option<String>,
     /// Where everything is written down first.
     pub journal: Journal,
     /// Where sessions are recorded.

@@ -1,11 +1,12 @@
-//! What the gateway has to remember and could not rebuild: how far exporters got, and the
-//! journal's latest checkpoint, kept apart from the journal.
+//! What the gateway has to remember and could not rebuild: how far exporters got, what people
+//! were asked and answered, and the journal's latest checkpoint, kept apart from the journal.
 //!
 //! One SQLite file, one process. A write that returned is on the disk: write-ahead log,
 //! `synchronous=FULL`, both read back at the start. Transactions are short; nothing is awaited
 //! inside one but the database. It must never hold what only the journal may say.
 
 mod anchor;
+pub(crate) mod approvals;
 mod error;
 mod grants;
 mod locks;
@@ -28,6 +29,7 @@ use sqlx::{ConnectOptions as _, SqlitePool};
 use crate::clock;
 
 pub use anchor::keep_anchor;
+pub use approvals::{Filter, Kept, PAGE_MAX};
 pub use error::StateError;
 pub use read::{Anchor, read_anchors};
 

@@ -7,10 +7,11 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
+use crate::approval::{Standing, Subject};
 use crate::assessment::Assessment;
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::grant::Grant;
+use crate::grant::{Grant, Terms};
 use crate::id::{ApprovalId, GrantId, LockId, OperationId, SessionId};
 use crate::lock::{Lock, LockTarget};
 use crate::name::{ResourceName, Tag};
@@ -76,6 +77,76 @@ pub enum Event<'a> {
         resource: Option<&'a ResourceName>,
         /// Why, precisely; the client is told less.
         reason: &'a str,
+    },
+    /// People were asked whether something may happen.
+    #[serde(rename = "approval.asked")]
+    ApprovalAsked {
+        /// The question.
+        approval: ApprovalId,
+        /// Whether it is about one operation or about a grant.
+        subject: Subject,
+        /// Who asks: `issuer|subject`.
+        by: &'a str,
+        /// Who acts for them, each `issuer|subject`, the current actor first.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        through: &'a [String],
+        /// On what.
+        resource: &'a ResourceName,
+        /// The session whose operation waits.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// That operation.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        operation: Option<OperationId>,
+        /// The hash of what exactly it is for, in hex.
+        content: &'a str,
+        /// How many of whom must agree, e.g. `2 of dba`.
+        quorum: &'a str,
+        /// Until when it can be answered, in microseconds of Unix time.
+        decide_by_us: u64,
+        /// The grant that is asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        terms: Option<&'a Terms>,
+        /// The requester's own words, see [`short`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+    },
+    /// Somebody answered, and it counts.
+    #[serde(rename = "approval.vote")]
+    ApprovalVote {
+        /// The question.
+        approval: ApprovalId,
+        /// Who: `issuer|subject`.
+        by: &'a str,
+        /// How it came: `console`, `api`, or the name of an approver plugin.
+        channel: &'a str,
+        /// Yes or no.
+        agrees: bool,
+        /// Their words.
+        comment: &'a str,
+        /// How it stands with this answer.
+        standing: Standing,
+    },
+    /// Nothing will come of an approval any more.
+    #[serde(rename = "approval.ended")]
+    ApprovalEnded {
+        /// The question.
+        approval: ApprovalId,
+        /// `denied`, `expired` or `withdrawn`.
+        standing: Standing,
+        /// Why, in a few fixed words.
+        reason: &'a str,
+        /// Who ended it: `issuer|subject`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+    },
+    /// An approval let through what it is for.
+    #[serde(rename = "approval.used")]
+    ApprovalUsed {
+        /// The question.
+        approval: ApprovalId,
+        /// What it let through.
+        operation: OperationId,
     },
     /// An operation whose outcome was lost when the gateway died.
     #[serde(rename = "op.outcome-unknown")]
@@ -373,6 +444,15 @@ const LIST_MAX: usize = 64;
 fn begin(unix_us: u64, out: &mut Vec<u8>) -> usize {
     let _ = write!(out, r#"{{"v":{VERSION},"t_us":{unix_us}"#);
     out.len()
+}
+
+/// The longest free text in an entry, in bytes, apart from statements.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Cuts somebody's own words so that they fit an entry.
+#[must_use]
+pub fn short(text: &str) -> &str {
+    cut(text, TEXT_BYTES_MAX)
 }
 
 /// Cuts `text` to at most `max` bytes, on a character boundary.

@@ -36,6 +36,12 @@ pub struct ResourceConfig {
     pub trusted_functions: Vec<String>,
     /// How long an operation may wait for approval.
     pub hold_for: Duration,
+    /// How long people can answer; the operation can be sent again until then.
+    pub decide_within: Duration,
+    /// How long what they approved can be used.
+    pub use_within: Duration,
+    /// The approver plugins that carry questions to people; `None` for all there are.
+    pub channels: Option<Vec<PluginName>>,
     /// How long a grant lasts that is asked for by connecting.
     pub grant_for: Duration,
     /// Sessions to this resource at the same time; `None` for no limit of its own.
@@ -56,6 +62,13 @@ pub struct Login {
 
 /// The default of `hold_for`: a person answers within minutes, clients give up later.
 const HOLD_FOR: Duration = Duration::from_mins(5);
+
+/// The default of `decide_within`: a break of a person asked, and not yet a forgotten tab.
+const DECIDE_WITHIN: Duration = Duration::from_mins(30);
+
+/// The default of `use_within`: whoever asked looks again after a meeting; what was true when
+/// people looked is hardly true much later.
+const USE_WITHIN: Duration = Duration::from_mins(15);
 
 /// The default of `grant_for`: long enough for a task, short enough to be asked again.
 const GRANT_FOR: Duration = Duration::from_hours(1);
@@ -124,8 +137,10 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     }
     let classifiers = section.list("classifiers", |name| known.find(name, PluginKind::Classifier));
     let trusted_functions = section.list("trusted_functions", function);
-    let hold_range = Duration::from_secs(1)..=Duration::from_hours(24);
-    let hold_for = section.parse("hold_for", duration(hold_range));
+    let times = times(&section);
+    let channels = section
+        .has("channels")
+        .then(|| section.list("channels", |name| known.find(name, PluginKind::Approver)));
     let grant_range = Duration::from_secs(1)..=Duration::from_secs(GRANT_SECONDS_MAX);
     let grant_for = section.parse("grant_for", duration(grant_range));
     let max_sessions = section.number("max_sessions", 1..=100_000);
@@ -141,11 +156,43 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         scan_untagged,
         classifiers,
         trusted_functions,
-        hold_for: hold_for.unwrap_or(HOLD_FOR),
+        hold_for: times.hold_for,
+        decide_within: times.decide_within,
+        use_within: times.use_within,
+        channels,
         grant_for: grant_for.unwrap_or(GRANT_FOR),
         max_sessions,
         idle_timeout,
     })
+}
+
+/// How long an operation waits, people can answer, and an answer can be used.
+struct Times {
+    hold_for: Duration,
+    decide_within: Duration,
+    use_within: Duration,
+}
+
+fn times(section: &Section<'_>) -> Times {
+    let range = || Duration::from_secs(1)..=Duration::from_hours(24);
+    let hold_for = section.parse("hold_for", duration(range()));
+    let decide_within = section.parse("decide_within", duration(range()));
+    let use_within = section.parse("use_within", duration(range()));
+    let hold_for = hold_for.unwrap_or_else(|| match decide_within {
+        Some(decide_within) => HOLD_FOR.min(decide_within),
+        None => HOLD_FOR,
+    });
+    let decide_within = decide_within.unwrap_or(DECIDE_WITHIN.max(hold_for));
+    if hold_for > decide_within {
+        let what = format!("ends before hold_for, which is {hold_for:?}");
+        let remedy = "make it at least as long: an operation waits for no answer that cannot come";
+        section.fault("decide_within", problem(what, remedy));
+    }
+    Times {
+        hold_for,
+        decide_within,
+        use_within: use_within.unwrap_or(USE_WITHIN),
+    }
 }
 
 fn login(section: &Section<'_>, folder: &Path) -> Option<Login> {

@@ -304,6 +304,21 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
         "vault: references are not built yet",
     ),
     ("name     = \"corp\"", "name = \"a/b\"", "is not a valid name"),
+    (
+        "maskers  =",
+        "hold_for = \"20m\"\ndecide_within = \"10m\"\nmaskers =",
+        "resource[customers].decide_within: ends before hold_for",
+    ),
+    (
+        "maskers  =",
+        "use_within = \"25h\"\nmaskers =",
+        "resource[customers].use_within: 25h is out of range",
+    ),
+    (
+        "maskers  =",
+        "channels = [\"redact\"]\nmaskers =",
+        "is a masker, not an approver",
+    ),
 ];
 
 #[test]
@@ -313,6 +328,28 @@ fn each_bad_value_is_named() {
         assert!(text.contains(expected), "{to}\n{text}");
         assert!(text.contains("remedy: "), "{text}");
     }
+}
+
+#[test]
+fn a_resource_says_how_long_people_have_and_how_they_are_reached() {
+    let resource = |keys: &str| {
+        let approver = "[[plugin]]\nname = \"slack\"\nkind = \"approver\"\nsource = \"file:slack.wasm\"\n";
+        let text = EXAMPLE.replace("maskers  =", &format!("{keys}\nmaskers  ="));
+        let config = parse(&format!("{text}{approver}")).expect("valid");
+        let resource = config.resource("customers").expect("configured");
+        let times = [resource.hold_for, resource.decide_within, resource.use_within];
+        (times.map(|time| time.as_secs() / 60), resource.channels.clone())
+    };
+    assert_eq!(resource(""), ([5, 30, 15], None));
+    assert_eq!(resource("hold_for = \"60m\"").0, [60, 60, 15]);
+    assert_eq!(resource("decide_within = \"2m\"").0, [2, 2, 15]);
+    let all = "hold_for = \"1m\"\ndecide_within = \"8h\"\nuse_within = \"2h\"";
+    assert_eq!(resource(all).0, [1, 480, 120]);
+    assert_eq!(
+        resource("channels = [\"slack\"]").1,
+        Some(vec![PluginName::new("slack")])
+    );
+    assert_eq!(resource("channels = []").1, Some(Vec::new()));
 }
 
 #[test]

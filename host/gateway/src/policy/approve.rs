@@ -60,7 +60,7 @@ impl Policy {
         groups.map(|group| self.group_id(principal, group)).collect()
     }
 
-    fn question(
+    pub(super) fn question(
         &self,
         requester: &Principal,
         facts: &Facts,
@@ -99,7 +99,7 @@ impl Policy {
     }
 
     /// Policies may look at the requester too, who is a person to them whatever they are.
-    fn with_requester(&self, entities: &Entities, requester: &Principal) -> Option<Entities> {
+    pub(super) fn with_requester(&self, entities: &Entities, requester: &Principal) -> Option<Entities> {
         let uid = self.types.person(&requester.key());
         let groups: HashSet<EntityUid> = self.group_uids(requester);
         let new = groups.iter().filter(|group| entities.get(group).is_none());

@@ -82,6 +82,14 @@ pub enum StateError {
         /// How many there may be.
         max: usize,
     },
+    /// It holds what this gateway cannot make sense of.
+    #[error(
+        "the state database holds {what} that cannot be read; it was changed from outside, or is damaged"
+    )]
+    Unreadable {
+        /// What it holds.
+        what: &'static str,
+    },
     /// What should be kept is not a checkpoint.
     #[error("a checkpoint that was to be remembered is not one")]
     Note,

@@ -1,0 +1,142 @@
+//! Answers, and taking a question back.
+
+use std::sync::Arc;
+
+use model::approval::{Quorum, Standing, Subject, Vote, VoteError};
+use model::event::Event;
+use model::{ApprovalId, Fault, Principal, Refusal, Rule, Verdict};
+
+use super::{AnswerError, Approvals, Inner, Kept, complete, ended};
+
+/// How many people may agree without it being enough: those of other groups than the quorum
+/// wants. Whoever says no is always heard.
+const VOTES_MAX: usize = 64;
+
+impl Approvals {
+    /// Takes in an answer that came through `channel`. Durable, and written to the journal,
+    /// when it returns; if it completes the agreement to a grant, the grant holds by then.
+    ///
+    /// # Errors
+    /// It does not count, and why; nothing has changed then.
+    pub async fn vote(
+        &self,
+        id: ApprovalId,
+        voter: &Principal,
+        agrees: bool,
+        comment: &str,
+        channel: &str,
+    ) -> Result<Kept, AnswerError> {
+        let (inner, voter) = (Arc::clone(&self.inner), voter.clone());
+        let (comment, channel) = (comment.to_owned(), channel.to_owned());
+        complete(async move {
+            let kept = inner.vote(id, &voter, agrees, comment, channel).await?;
+            if kept.approval.subject == Subject::Grant && kept.approval.standing == Standing::Approved {
+                inner.give(id).await;
+                return inner.state.approval(id).await?.ok_or(AnswerError::NotFound);
+            }
+            Ok(kept)
+        })
+        .await
+    }
+
+    /// Takes a question back: whoever asked it may, or acts for them.
+    ///
+    /// # Errors
+    /// It is not theirs, or it is over already; nothing has changed then.
+    pub async fn withdraw(&self, id: ApprovalId, by: &Principal) -> Result<Kept, AnswerError> {
+        let (inner, by) = (Arc::clone(&self.inner), by.key());
+        complete(async move { inner.withdraw(id, &by).await }).await
+    }
+}
+
+impl Inner {
+    async fn vote(
+        &self,
+        id: ApprovalId,
+        voter: &Principal,
+        agrees: bool,
+        comment: String,
+        channel: String,
+    ) -> Result<Kept, AnswerError> {
+        let _turn = self.turn(id).await;
+        let mut kept = self.state.approval(id).await?.ok_or(AnswerError::NotFound)?;
+        let now_us = self.clock.now_us();
+        if let Verdict::Refuse(refusal) = self.judge(voter, &kept, now_us) {
+            return Err(AnswerError::NotAllowed(refusal));
+        }
+        let approval = &mut kept.approval;
+        if agrees && approval.votes.len() >= VOTES_MAX {
+            return Err(AnswerError::NotAllowed(crowded()));
+        }
+        let vote = Vote {
+            by: voter.key(),
+            groups: counting(self.policy.groups(voter), &approval.quorum),
+            agrees,
+            comment,
+            at_us: now_us,
+            channel,
+        };
+        let revision = approval.revision;
+        let standing = approval.vote(vote.clone(), now_us)?;
+        let mut events = vec![Event::ApprovalVote {
+            approval: id,
+            by: &vote.by,
+            channel: &vote.channel,
+            agrees,
+            comment: &vote.comment,
+            standing,
+        }];
+        if standing.is_final() {
+            approval.waiting = None;
+            events.push(ended(approval, "somebody said no", Some(&vote.by)));
+        }
+        self.keep(approval, revision, Some(&vote), &events, now_us)
+            .await?;
+        Ok(kept)
+    }
+
+    async fn withdraw(&self, id: ApprovalId, by: &str) -> Result<Kept, AnswerError> {
+        let _turn = self.turn(id).await;
+        let mut kept = self.state.approval(id).await?.ok_or(AnswerError::NotFound)?;
+        let (now_us, approval) = (self.clock.now_us(), &mut kept.approval);
+        if !approval.requester.involves(by) {
+            return Err(AnswerError::NotAllowed(not_theirs()));
+        }
+        let (revision, standing) = (approval.revision, approval.standing_at(now_us));
+        if standing.is_final() || !approval.withdraw() {
+            return Err(VoteError::NotPending(standing).into());
+        }
+        let ended = ended(approval, "it was taken back", Some(by));
+        self.keep(approval, revision, None, &[ended], now_us).await?;
+        Ok(kept)
+    }
+}
+
+/// Those of a voter's groups that the quorum counts.
+fn counting(groups: Vec<String>, quorum: &Quorum) -> Vec<String> {
+    let counts = |group: &String| {
+        quorum
+            .shares
+            .iter()
+            .any(|share| share.group.as_ref() == Some(group))
+    };
+    groups.into_iter().filter(counts).collect()
+}
+
+fn crowded() -> Refusal {
+    Refusal::new(
+        Rule::ApprovalUnavailable,
+        Fault::Client,
+        format!("{VOTES_MAX} people have agreed, and none of those who are still needed"),
+    )
+    .hint("ask somebody of the groups it needs")
+}
+
+fn not_theirs() -> Refusal {
+    Refusal::new(
+        Rule::PolicyDenied,
+        Fault::Client,
+        "only whoever asked takes a question back",
+    )
+    .hint("deny it instead")
+}
