@@ -102,19 +102,9 @@ impl fmt::Debug for SigningNoteKey {
 }
 
 impl SigningNoteKey {
-    /// Reads the key for `origin`, or makes one if `may_create` and there is none.
-    pub(crate) fn open(path: &Path, origin: &str, may_create: bool) -> Result<Self, KeyError> {
-        let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
-        if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX || !origin.chars().all(plain) {
-            return Err(KeyError::Origin);
-        }
-        let io_error = |attempted| {
-            move |source| KeyError::Io {
-                path: path.to_path_buf(),
-                attempted,
-                source,
-            }
-        };
+    /// Reads the key for `origin`; `None` if there is no such file.
+    pub(crate) fn read(path: &Path, origin: &str) -> Result<Option<Self>, KeyError> {
+        check_origin(origin)?;
         match fs::metadata(path) {
             Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
                 return Err(KeyError::Exposed {
@@ -122,21 +112,15 @@ impl SigningNoteKey {
                 });
             }
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !may_create {
-                    return Err(KeyError::Missing {
-                        path: path.to_path_buf(),
-                    });
-                }
-                create(path, origin).map_err(io_error("written"))?;
-            }
-            Err(error) => return Err(io_error("read")(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(path, "read")(error)),
         }
-        let text = fs::read_to_string(path).map_err(io_error("read"))?;
-        Self::parse(text.trim_end(), origin).ok_or_else(|| KeyError::Malformed {
+        let text = fs::read_to_string(path).map_err(io_error(path, "read"))?;
+        let key = Self::parse(text.trim_end(), origin).ok_or_else(|| KeyError::Malformed {
             path: path.to_path_buf(),
             origin: origin.to_owned(),
-        })
+        })?;
+        Ok(Some(key))
     }
 
     /// The verification key that goes with it.
@@ -174,24 +158,80 @@ impl SigningNoteKey {
     }
 }
 
-fn create(path: &Path, origin: &str) -> io::Result<()> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    let key = SigningKey::from_bytes(&seed);
-    let public = [&[ALGORITHM_ED25519], key.verifying_key().as_bytes().as_slice()].concat();
-    let id = signed_note::key_id(origin, &public);
-    let secret = STANDARD.encode([&[ALGORITHM_ED25519], seed.as_slice()].concat());
+/// A key that is kept nowhere yet.
+pub(crate) struct NewKey {
+    key: SigningNoteKey,
+    text: String,
+}
+
+impl NewKey {
+    /// Makes a key for `origin`, to be kept in `path`.
+    pub(crate) fn draw(path: &Path, origin: &str) -> Result<Self, KeyError> {
+        check_origin(origin)?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| io_error(path, "written")(io::Error::other(error.to_string())))?;
+        let key = SigningKey::from_bytes(&seed);
+        let public = [&[ALGORITHM_ED25519], key.verifying_key().as_bytes().as_slice()].concat();
+        let id = signed_note::key_id(origin, &public);
+        let secret = STANDARD.encode([&[ALGORITHM_ED25519], seed.as_slice()].concat());
+        let text = format!("PRIVATE+KEY+{origin}+{id:08x}+{secret}");
+        let key = SigningNoteKey::parse(&text, origin).ok_or(KeyError::Origin)?;
+        Ok(Self { key, text })
+    }
+
+    /// The key.
+    pub(crate) fn key(&self) -> &SigningNoteKey {
+        &self.key
+    }
+
+    /// Writes the key to `path`, durably. What is there is never replaced.
+    pub(crate) fn keep(self, path: &Path) -> Result<SigningNoteKey, KeyError> {
+        write_key(path, &self.text).map_err(io_error(path, "written"))?;
+        Ok(self.key)
+    }
+}
+
+fn write_key(path: &Path, text: &str) -> io::Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
+    // Written whole under another name first: a crash must not leave half a key behind.
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
-    writeln!(file, "PRIVATE+KEY+{origin}+{id:08x}+{secret}")?;
+        .open(&draft)?;
+    writeln!(file, "{text}")?;
     file.sync_all()?;
+    // A hard link, unlike a rename, never replaces a key.
+    fs::hard_link(&draft, path)?;
+    fs::remove_file(&draft)?;
     sync_dir(parent)
+}
+
+fn check_origin(origin: &str) -> Result<(), KeyError> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
+    if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX || !origin.chars().all(plain) {
+        return Err(KeyError::Origin);
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path, attempted: &'static str) -> impl FnOnce(io::Error) -> KeyError {
+    let path = path.to_path_buf();
+    move |source| KeyError::Io {
+        path,
+        attempted,
+        source,
+    }
 }
 
 /// Keys by which notes are checked.
@@ -271,8 +311,12 @@ const ALGORITHM_ED25519: u8 = 1;
 mod tests {
     use super::*;
 
+    const ORIGIN: &str = "bank/gateway-1";
+
     fn key(dir: &Path) -> SigningNoteKey {
-        SigningNoteKey::open(&dir.join("key"), "bank/gateway-1", true).expect("key")
+        let path = dir.join("key");
+        let new = NewKey::draw(&path, ORIGIN).expect("a key");
+        new.keep(&path).expect("kept")
     }
 
     #[test]
@@ -301,8 +345,29 @@ mod tests {
         let mode = fs::metadata(&path).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("mode");
-        let opened = SigningNoteKey::open(&path, "bank/gateway-1", true);
+        let opened = SigningNoteKey::read(&path, ORIGIN);
         assert!(matches!(opened, Err(KeyError::Exposed { .. })));
+    }
+
+    #[test]
+    fn a_key_is_there_whole_or_not_at_all_and_never_replaced() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("key");
+        // What a crash while it was written leaves.
+        fs::write(dir.path().join("key.new"), "PRIVATE+KEY+ba").expect("written");
+        assert!(SigningNoteKey::read(&path, ORIGIN).expect("reads").is_none());
+        let kept = key(dir.path());
+        let read = SigningNoteKey::read(&path, ORIGIN)
+            .expect("reads")
+            .expect("a key");
+        assert_eq!(read.vkey(), kept.vkey());
+        assert_eq!(fs::read_dir(dir.path()).expect("reads").count(), 1);
+        let another = NewKey::draw(&path, ORIGIN).expect("a key");
+        assert!(another.keep(&path).is_err());
+        let read = SigningNoteKey::read(&path, ORIGIN)
+            .expect("reads")
+            .expect("a key");
+        assert_eq!(read.vkey(), kept.vkey());
     }
 
     #[test]

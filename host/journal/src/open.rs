@@ -20,7 +20,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::commit::{CommitChoice, Core};
 use crate::journal::Journal;
 use crate::layout::{self, Layout, make_dirs, sync_dir, write_whole};
-use crate::note::{KeyError, Keys, NoteFault, SignedCheckpoint, SigningNoteKey, split_notes};
+use crate::note::{KeyError, Keys, NewKey, NoteFault, SignedCheckpoint, SigningNoteKey, split_notes};
 use crate::pending::{self, OpenOperation};
 use crate::publish::{self, Bell};
 use crate::read::ReadError;
@@ -196,8 +196,7 @@ pub(crate) fn open_on(
             dir: dir.to_path_buf(),
         });
     }
-    let key = SigningNoteKey::open(&options.signing_key, &options.origin, fresh)?;
-    let keys = publish_key(&layout, &key)?;
+    let (key, keys) = signing_key(&layout, &options, fresh)?;
     let latest = match note {
         Some(note) => latest_checkpoint(&layout, &keys, &options.origin, &note)?,
         None => first_checkpoint(&layout, &key)?,
@@ -255,6 +254,25 @@ fn lock(layout: &Layout) -> Result<File, OpenError> {
         }),
         Err(error) => Err(io_error(&path, "locked")(error.into())),
     }
+}
+
+/// Reads the log's key, or makes it for a log that is just being made; with the log's
+/// verification keys, which it is among.
+fn signing_key(layout: &Layout, options: &Options, fresh: bool) -> Result<(SigningNoteKey, Keys), OpenError> {
+    let path = &options.signing_key;
+    if let Some(key) = SigningNoteKey::read(path, &options.origin)? {
+        let keys = publish_key(layout, &key)?;
+        return Ok((key, keys));
+    }
+    if !fresh {
+        return Err(KeyError::Missing { path: path.clone() }.into());
+    }
+    // Published before it is kept: whoever is killed in between leaves the log's name, under
+    // which the next start goes on with another key. The other way round, a key would be left
+    // for a name that nobody knows.
+    let new = NewKey::draw(path, &options.origin)?;
+    let keys = publish_key(layout, new.key())?;
+    Ok((new.keep(path)?, keys))
 }
 
 /// Sees to it that the key is among the log's verification keys; returns them all.

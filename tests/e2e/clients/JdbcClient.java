@@ -123,6 +123,23 @@ public final class JdbcClient {
         }
     }
 
+    private static void catalog(Connection connection) throws SQLException {
+        var catalog = connection.getMetaData();
+        try (ResultSet tables = catalog.getTables(null, "public", "%", new String[] {"TABLE"})) {
+            while (tables.next()) {
+                show("table", tables.getString("TABLE_NAME"));
+            }
+        }
+        try (ResultSet columns = catalog.getColumns(null, "public", "customers", "%")) {
+            while (columns.next()) {
+                show("column", columns.getString("COLUMN_NAME"), columns.getString("TYPE_NAME"));
+            }
+        }
+        rows("key", catalog.getPrimaryKeys(null, "public", "orders"));
+        rows("reference", catalog.getImportedKeys(null, "public", "orders"));
+        rows("index", catalog.getIndexInfo(null, "public", "orders", false, true));
+    }
+
     private static void notified(Connection connection) throws SQLException {
         var driver = connection.unwrap(PGConnection.class);
         try (Statement statement = connection.createStatement()) {
@@ -143,6 +160,7 @@ public final class JdbcClient {
             cancel(connection);
             big(connection);
             notified(connection);
+            catalog(connection);
             try (PreparedStatement masked =
                     connection.prepareStatement("select id, name, ssn from customers where id <= ? order by id")) {
                 for (int n = 0; n < 6; n++) {

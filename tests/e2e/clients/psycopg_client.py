@@ -61,6 +61,7 @@ def transaction(connection):
 def main():
     with psycopg.connect(autocommit=True) as connection:
         show("connected", connection.info.parameter_status("server_encoding"), connection.info.server_version)
+        show("protocol", connection.info.full_protocol_version)
         rows = connection.execute("select id, total, placed, paid, remark from orders where id <= 5 order by id")
         show("columns", [(c.name, c.type_code) for c in rows.description])
         for row in rows:

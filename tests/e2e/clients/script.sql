@@ -40,5 +40,15 @@ select n, repeat('x', 100) from generate_series(1, 200000) n;
 listen stage;
 notify stage, 'hello';
 select 1;
+\echo catalog
+\d customers
+\d+ orders
+\dt
+\di
+\dv
+\dn
+\df
+\dT
+\l
 \echo masked
 select 'masked' as step, id, name, ssn from customers where id <= 3 order by id;

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::postgres::Postgres;
 use crate::service::{START_WAIT_MAX, until};
-use crate::tools;
+use crate::tools::{self, Version};
 
 /// Where a client connects to, and as whom.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ impl Target {
             "PGPASSFILE",
             "PGAPPNAME",
             "PGCLIENTENCODING",
+            "PGMINPROTOCOLVERSION",
+            "PGMAXPROTOCOLVERSION",
         ] {
             command.env_remove(name);
         }
@@ -143,14 +145,20 @@ pub enum Client {
     Node,
     /// pgbench in its three modes, and with pipelines.
     Pgbench,
+    /// The same of PostgreSQL 18, in protocol 3.2 and without TLS.
+    PgbenchEighteen,
     /// psql.
     Psql,
+    /// The same of PostgreSQL 18, in protocol 3.2 and without TLS.
+    PsqlEighteen,
     /// Python's psycopg 3, with pipelines.
     Psycopg,
+    /// The same in protocol 3.2.
+    PsycopgLatest,
 }
 
 impl Client {
-    /// Every client.
+    /// Every client, in the version the machine has and the protocol it speaks unasked: 3.0.
     pub const ALL: [Self; 6] = [
         Self::Asyncpg,
         Self::Jdbc,
@@ -167,9 +175,26 @@ impl Client {
             Self::Asyncpg => "asyncpg",
             Self::Jdbc => "jdbc",
             Self::Node => "node",
-            Self::Pgbench => "pgbench",
-            Self::Psql => "psql",
-            Self::Psycopg => "psycopg",
+            Self::Pgbench | Self::PgbenchEighteen => "pgbench",
+            Self::Psql | Self::PsqlEighteen => "psql",
+            Self::Psycopg | Self::PsycopgLatest => "psycopg",
+        }
+    }
+
+    /// Tells whether this client has TLS.
+    #[must_use]
+    pub const fn speaks_tls(self) -> bool {
+        !matches!(self, Self::PgbenchEighteen | Self::PsqlEighteen)
+    }
+
+    /// Returns the line of the transcript that says that protocol 3.2 was spoken, for a client
+    /// that asks for it and can tell.
+    #[must_use]
+    pub const fn protocol_line(self) -> Option<&'static str> {
+        match self {
+            Self::PsqlEighteen => Some("Protocol Version|3.2"),
+            Self::PsycopgLatest => Some("protocol | 30002"),
+            _ => None,
         }
     }
 
@@ -180,136 +205,154 @@ impl Client {
     /// When the client is missing or ends badly; the error carries what it wrote.
     pub fn run(self, target: &Target, server: &Postgres) -> Result<String> {
         match self {
-            Self::Asyncpg => tools::output(
-                target
-                    .command(&tools::python()?)
-                    .arg(program("asyncpg_client.py")),
-            ),
-            Self::Jdbc => jdbc(target),
-            Self::Node => node(target),
-            Self::Pgbench => pgbench(target),
-            Self::Psql => psql(target, server),
-            Self::Psycopg => tools::output(
-                target
-                    .command(&tools::python()?)
-                    .arg(program("psycopg_client.py")),
-            ),
+            Self::Asyncpg => tools::output(self.command(target)?.arg(program("asyncpg_client.py"))),
+            Self::Jdbc => self.jdbc(target),
+            Self::Node => self.node(target),
+            Self::Pgbench | Self::PgbenchEighteen => self.pgbench(target),
+            Self::Psql | Self::PsqlEighteen => self.psql(target, server),
+            Self::Psycopg | Self::PsycopgLatest => {
+                tools::output(self.command(target)?.arg(program("psycopg_client.py")))
+            }
         }
+    }
+
+    /// Returns a command that starts the program that this client is.
+    fn command(self, target: &Target) -> Result<Command> {
+        let program = match self {
+            Self::Asyncpg | Self::Psycopg | Self::PsycopgLatest => tools::python()?,
+            Self::Jdbc => tools::on_path("java")?,
+            Self::Node => tools::on_path("node")?,
+            Self::Pgbench | Self::Psql => tools::postgres_client(self.name())?,
+            Self::PgbenchEighteen | Self::PsqlEighteen => Version::Eighteen.programs()?.join(self.name()),
+        };
+        let mut command = target.command(&program);
+        if matches!(
+            self,
+            Self::PgbenchEighteen | Self::PsqlEighteen | Self::PsycopgLatest
+        ) {
+            command.env("PGMAXPROTOCOLVERSION", "latest");
+        }
+        Ok(command)
+    }
+
+    fn node(self, target: &Target) -> Result<String> {
+        let mut command = self.command(target)?;
+        tools::output(
+            command
+                .env("NODE_PATH", tools::node()?.join("node_modules"))
+                .arg(program("node_client.js")),
+        )
+    }
+
+    fn jdbc(self, target: &Target) -> Result<String> {
+        let classes = tempfile::tempdir()?;
+        let driver = tools::jdbc()?;
+        let mut compiler = Command::new(tools::on_path("javac")?);
+        tools::output(
+            compiler
+                .arg("-cp")
+                .arg(&driver)
+                .arg("-d")
+                .arg(classes.path())
+                .arg(program("JdbcClient.java")),
+        )?;
+        let path = format!("{}:{}", driver.display(), classes.path().display());
+        tools::output(self.command(target)?.args(["-cp", &path, "JdbcClient"]))
+    }
+
+    /// pgbench's own account of what it did; times are left out.
+    fn pgbench(self, target: &Target) -> Result<String> {
+        let mut transcript = String::new();
+        let point = program("point_select.pgbench");
+        let pipeline = program("pipeline.pgbench");
+        let runs = [
+            ("simple", &point),
+            ("extended", &point),
+            ("prepared", &point),
+            ("extended", &pipeline),
+            ("prepared", &pipeline),
+        ];
+        for (mode, script) in runs {
+            let mut command = self.command(target)?;
+            command
+                .args(["-n", "-M", mode, "-c", "4", "-j", "2", "-t", "100", "-f"])
+                .arg(script);
+            let report = tools::output(&mut command)?;
+            let counts = report.lines().filter(|line| line.starts_with("number of"));
+            let name = script
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
+            transcript.push_str(&format!("{name} {mode}\n"));
+            counts.for_each(|line| transcript.push_str(&format!("{line}\n")));
+        }
+        Ok(transcript)
+    }
+
+    fn psql(self, target: &Target, server: &Postgres) -> Result<String> {
+        let mut command = self.command(target)?;
+        let done = command.args(["-XAt", "-f"]).arg(program("script.sql")).output()?;
+        ensure!(
+            done.status.success(),
+            "psql: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let seen = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        // psql names its script in front of each error and a process id behind each notification.
+        let line = |line: &str| match (line.find("ERROR:"), line.find(" received from server process")) {
+            (Some(at), _) => line[at..].to_owned(),
+            (None, Some(at)) => line[..at].to_owned(),
+            (None, None) => line.to_owned(),
+        };
+        let mut transcript: Vec<String> = seen.lines().map(line).collect();
+        if self == Self::PsqlEighteen {
+            transcript.push(self.protocol(target)?);
+        }
+        transcript.push(self.interrupted(target, server)?);
+        Ok(transcript.join("\n"))
+    }
+
+    /// What psql 18 says of the protocol that was agreed on.
+    fn protocol(self, target: &Target) -> Result<String> {
+        let said = tools::output(self.command(target)?.args(["-XAt", "-c", "\\conninfo"]))?;
+        let line = said.lines().find(|line| line.starts_with("Protocol Version"));
+        Ok(line.context("psql names no protocol")?.to_owned())
+    }
+
+    /// Interrupts psql as Ctrl-C does while its statement runs; returns what it said of it.
+    fn interrupted(self, target: &Target, server: &Postgres) -> Result<String> {
+        let mark = crate::postgres::random_word("sleep")?;
+        let mut command = self.command(target)?;
+        let sql = format!("select pg_sleep(60) as {mark}");
+        let child = command
+            .args(["-XAt", "-c", &sql])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let running = format!(
+            "select count(*) from pg_stat_activity where state = 'active' and query like '%{mark}%' and pid <> pg_backend_pid()"
+        );
+        until(START_WAIT_MAX, "the statement to run", || {
+            Ok((server.query(&running)?.trim() == "1").then_some(()))
+        })?;
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("process id")?;
+        kill_process(pid, Signal::INT)?;
+        let done = child.wait_with_output()?;
+        let errors = String::from_utf8_lossy(&done.stderr);
+        let Some(error) = errors.lines().find(|line| line.contains("ERROR:")) else {
+            bail!("an interrupted psql said: {errors}");
+        };
+        Ok(format!("interrupted {error}"))
     }
 }
 
 fn program(name: &str) -> PathBuf {
     tools::repository().join("tests/e2e/clients").join(name)
-}
-
-fn node(target: &Target) -> Result<String> {
-    let mut command = target.command(&tools::on_path("node")?);
-    tools::output(
-        command
-            .env("NODE_PATH", tools::node()?.join("node_modules"))
-            .arg(program("node_client.js")),
-    )
-}
-
-fn jdbc(target: &Target) -> Result<String> {
-    let classes = tempfile::tempdir()?;
-    let driver = tools::jdbc()?;
-    let mut compiler = Command::new(tools::on_path("javac")?);
-    tools::output(
-        compiler
-            .arg("-cp")
-            .arg(&driver)
-            .arg("-d")
-            .arg(classes.path())
-            .arg(program("JdbcClient.java")),
-    )?;
-    let path = format!("{}:{}", driver.display(), classes.path().display());
-    tools::output(
-        target
-            .command(&tools::on_path("java")?)
-            .args(["-cp", &path, "JdbcClient"]),
-    )
-}
-
-/// pgbench's own account of what it did; times are left out.
-fn pgbench(target: &Target) -> Result<String> {
-    let pgbench = tools::postgres_client("pgbench")?;
-    let mut transcript = String::new();
-    let point = program("point_select.pgbench");
-    let pipeline = program("pipeline.pgbench");
-    let runs = [
-        ("simple", &point),
-        ("extended", &point),
-        ("prepared", &point),
-        ("extended", &pipeline),
-        ("prepared", &pipeline),
-    ];
-    for (mode, script) in runs {
-        let mut command = target.command(&pgbench);
-        command
-            .args(["-n", "-M", mode, "-c", "4", "-j", "2", "-t", "100", "-f"])
-            .arg(script);
-        let report = tools::output(&mut command)?;
-        let counts = report.lines().filter(|line| line.starts_with("number of"));
-        let name = script
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or_default();
-        transcript.push_str(&format!("{name} {mode}\n"));
-        counts.for_each(|line| transcript.push_str(&format!("{line}\n")));
-    }
-    Ok(transcript)
-}
-
-fn psql(target: &Target, server: &Postgres) -> Result<String> {
-    let mut command = target.command(&tools::postgres_client("psql")?);
-    let done = command.args(["-XAt", "-f"]).arg(program("script.sql")).output()?;
-    ensure!(
-        done.status.success(),
-        "psql: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    let seen = format!(
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
-    // psql names its script in front of each error and a process id behind each notification.
-    let line = |line: &str| match (line.find("ERROR:"), line.find(" received from server process")) {
-        (Some(at), _) => line[at..].to_owned(),
-        (None, Some(at)) => line[..at].to_owned(),
-        (None, None) => line.to_owned(),
-    };
-    let mut transcript: Vec<String> = seen.lines().map(line).collect();
-    transcript.push(interrupted(target, server)?);
-    Ok(transcript.join("\n"))
-}
-
-/// Interrupts psql as Ctrl-C does while its statement runs; returns what it said of it.
-fn interrupted(target: &Target, server: &Postgres) -> Result<String> {
-    let mark = crate::postgres::random_word("sleep")?;
-    let mut command = target.command(&tools::postgres_client("psql")?);
-    let sql = format!("select pg_sleep(60) as {mark}");
-    let child = command
-        .args(["-XAt", "-c", &sql])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let running = format!(
-        "select count(*) from pg_stat_activity where state = 'active' and query like '%{mark}%' and pid <> pg_backend_pid()"
-    );
-    until(START_WAIT_MAX, "the statement to run", || {
-        Ok((server.query(&running)?.trim() == "1").then_some(()))
-    })?;
-    let pid = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .context("process id")?;
-    kill_process(pid, Signal::INT)?;
-    let done = child.wait_with_output()?;
-    let errors = String::from_utf8_lossy(&done.stderr);
-    let Some(error) = errors.lines().find(|line| line.contains("ERROR:")) else {
-        bail!("an interrupted psql said: {errors}");
-    };
-    Ok(format!("interrupted {error}"))
 }

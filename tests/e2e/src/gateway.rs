@@ -7,6 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
@@ -163,13 +164,7 @@ impl Home {
     /// When it does not get ready; the error carries the log's end.
     pub fn start(self) -> Result<Gateway> {
         let from = self.log().map_or(0, |log| log.len());
-        let mut command = Account::Own.command(&self.binary)?;
-        command
-            .args(["serve", "--config"])
-            .arg(self.config())
-            .current_dir(self.folder())
-            .envs(&self.environment);
-        let mut service = Service::start("the gateway", &mut command, &self.log_path(), Signal::TERM)?;
+        let mut service = self.launch()?;
         let addresses = service.wait_for(from, "the gateway's listeners", |log| {
             Some(Addresses {
                 postgres: listening(log, "postgres")?,
@@ -186,6 +181,34 @@ impl Home {
             addresses,
             home: self,
         })
+    }
+
+    /// Starts a gateway and kills it (SIGKILL) after so long, ready or not; tells whether it
+    /// listened by then.
+    ///
+    /// # Errors
+    /// When it cannot be started or killed, or ended by itself.
+    pub fn kill_after(&self, after: Duration) -> Result<bool> {
+        let from = self.log().map_or(0, |log| log.len());
+        let mut service = self.launch()?;
+        // The moment is the caller's; there is nothing to wait for.
+        std::thread::sleep(after);
+        service.check_running()?;
+        service.kill()?;
+        let log = self.log()?;
+        Ok(log
+            .get(from..)
+            .is_some_and(|log| listening(log, "postgres").is_some()))
+    }
+
+    fn launch(&self) -> Result<Service> {
+        let mut command = Account::Own.command(&self.binary)?;
+        command
+            .args(["serve", "--config"])
+            .arg(self.config())
+            .current_dir(self.folder())
+            .envs(&self.environment);
+        Service::start("the gateway", &mut command, &self.log_path(), Signal::TERM)
     }
 
     /// Returns the folder: `tidegate.toml`, `policy/`, `var/journal`, `var/recordings`.

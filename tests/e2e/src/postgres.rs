@@ -167,6 +167,22 @@ impl Postgres {
         self.service.log()
     }
 
+    /// Returns what the server has logged from byte `from` on.
+    ///
+    /// # Errors
+    /// As [`Self::log`].
+    pub fn log_from(&self, from: u64) -> Result<String> {
+        self.service.log_from(from)
+    }
+
+    /// Returns how much the server has logged.
+    ///
+    /// # Errors
+    /// As [`Self::log`].
+    pub fn log_bytes(&self) -> Result<u64> {
+        self.service.log_bytes()
+    }
+
     /// Returns the server's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

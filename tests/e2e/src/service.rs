@@ -5,6 +5,7 @@
 //! that keeps it.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -148,7 +149,27 @@ impl Service {
     /// # Errors
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
-        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+        self.log_from(0)
+    }
+
+    /// Returns what it has written from byte `from` on.
+    ///
+    /// # Errors
+    /// As [`Self::log`].
+    pub fn log_from(&self, from: u64) -> Result<String> {
+        let mut log = File::open(&self.log)?;
+        log.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        log.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Returns how much it has written so far.
+    ///
+    /// # Errors
+    /// As [`Self::log`].
+    pub fn log_bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(&self.log)?.len())
     }
 
     /// Waits until `look` finds something in the log from byte `from` on, and returns it.
@@ -166,6 +187,21 @@ impl Service {
             }
         });
         result.with_context(|| format!("{} did not start; its log ends:\n{}", self.name, self.log_end()))
+    }
+
+    /// Checks that it has not ended by itself.
+    ///
+    /// # Errors
+    /// When it has; the error carries the log's end.
+    pub fn check_running(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!(
+                "{} ended with {status}; its log ends:\n{}",
+                self.name,
+                self.log_end()
+            ),
+        }
     }
 
     /// Sends a signal.

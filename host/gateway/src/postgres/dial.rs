@@ -115,11 +115,11 @@ impl Target {
             if let Some(established) = login.handle(&message, &mut out)? {
                 // What comes now was not asked for; a server that talks out of turn at once
                 // cannot be followed.
-                return if input.is_empty() {
-                    Ok((wire, established))
-                } else {
-                    Err(LoginError::Protocol("bytes after the login").into())
-                };
+                if !input.is_empty() {
+                    return Err(LoginError::Protocol("bytes after the login").into());
+                }
+                tracing::debug!(method = established.method, "logged in upstream");
+                return Ok((wire, established));
             }
         }
     }

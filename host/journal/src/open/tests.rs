@@ -252,7 +252,8 @@ fn nothing_is_signed_before_all_of_it_is_synced() {
 fn a_long_checkpoint_log_is_read_from_its_end() {
     let dir = tempfile::tempdir().expect("folder");
     let path = dir.path().join("checkpoints.log");
-    let key = SigningNoteKey::open(&dir.path().join("key"), "origin", true).expect("key");
+    let new = NewKey::draw(&dir.path().join("key"), "origin").expect("key");
+    let key = new.key();
     let mut log = Vec::new();
     for size in 0..1000 {
         log.extend_from_slice(&key.sign(size, [1; 32]).expect("signs").note);

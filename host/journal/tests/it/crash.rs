@@ -188,3 +188,27 @@ fn a_log_without_its_checkpoint_or_key_does_not_open() {
         Err(OpenError::CheckpointMissing { .. })
     ));
 }
+
+#[test]
+fn a_log_whose_first_start_was_killed_opens_at_the_next() {
+    let place = Place::new();
+    drop(place.open());
+    let published = fs::read_to_string(place.log().join("keys/vkeys.txt")).expect("reads");
+    // Between the publishing of the key and its keeping.
+    fs::remove_dir_all(place.log()).expect("removes");
+    fs::create_dir_all(place.log().join("keys")).expect("makes");
+    fs::write(place.log().join("keys/vkeys.txt"), &published).expect("writes");
+    fs::remove_file(place.path().join("key")).expect("removes");
+    drop(place.open());
+    let keys = fs::read_to_string(place.log().join("keys/vkeys.txt")).expect("reads");
+    assert_eq!(keys.lines().count(), 2, "{keys}");
+    // Between that and the first checkpoint.
+    fs::remove_file(place.log().join("checkpoints.log")).expect("removes");
+    fs::remove_file(place.log().join("checkpoint")).expect("removes");
+    fs::remove_dir_all(place.log().join("wal")).expect("removes");
+    let (journal, recovery) = place.open();
+    assert!(recovery.fresh);
+    append(&journal, (0..3).map(entry));
+    drop(journal);
+    assert_eq!(place.open().1.size, 3);
+}

@@ -291,7 +291,7 @@ fn read(tree: &ParseResult, length: usize, catalog: &Catalog) -> Reading {
         analysis.unknown_relations.extend(walk.unknown);
         let refusal = settings::check(node, catalog.has_tags()).or(walk.refusal);
         let facts = analysis.facts.statements.last();
-        let refusal = refusal.or_else(|| facts.and_then(address_read));
+        let refusal = refusal.or_else(|| facts.and_then(|facts| address_read(node, facts)));
         let refusal = refusal.or_else(|| lineage(node, catalog, walk.guarded, analysis));
         if analysis.refusal.is_none() {
             analysis.refusal = refusal;
@@ -317,7 +317,10 @@ fn include(statement: &mut StatementFacts, inside: &StatementFacts) {
     statement.limit = statement.limit.or(inside.limit);
 }
 
-fn address_read(facts: &StatementFacts) -> Option<Refusal> {
+fn address_read(node: NodeRef<'_>, facts: &StatementFacts) -> Option<Refusal> {
+    if address::reads_one_setting(node) {
+        return None;
+    }
     facts
         .relations
         .iter()

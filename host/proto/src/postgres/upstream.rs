@@ -93,6 +93,9 @@ pub struct Established {
     pub pid: i32,
     /// The key that cancels its statements. Never given to a client.
     pub secret: Bytes,
+    /// How the server was convinced: a SASL mechanism's name, `md5`, `password`, or `trust`
+    /// where it asked for nothing.
+    pub method: &'static str,
 }
 
 /// The login as a machine: frames in, frames out, until [`Established`].
@@ -208,6 +211,7 @@ impl Login {
                 let salt: [u8; 4] = body.bytes(4)?.try_into().expect("four bytes were asked for");
                 let hash = md5_hash(self.credential.user.as_bytes(), self.password()?.as_bytes(), salt);
                 put_password(out, hash.as_bytes());
+                self.established.method = "md5";
                 Ok(())
             }
             10 => self.sasl(body, out),
@@ -242,6 +246,9 @@ impl Login {
                 remedy: "configure the server to ask for scram-sha-256, or use sslmode=verify-full",
             });
         }
+        if !self.challenged {
+            self.established.method = "trust";
+        }
         self.authenticated = true;
         Ok(())
     }
@@ -254,6 +261,7 @@ impl Login {
             });
         }
         put_password(out, self.password()?.as_bytes());
+        self.established.method = "password";
         Ok(())
     }
 
@@ -296,6 +304,7 @@ impl Login {
             body.extend_from_slice(message);
         });
         self.scram = Some(scram);
+        self.established.method = mechanism;
         Ok(())
     }
 

@@ -45,6 +45,8 @@ pub struct Configuration<'a> {
     pub binary: Option<PathBuf>,
     /// Further variables of the environment.
     pub environment: Vec<(String, String)>,
+    /// The least grave line that the gateway logs.
+    pub log_level: &'static str,
 }
 
 /// One plugin as configured.
@@ -145,6 +147,7 @@ impl<'a> Configuration<'a> {
             journal: None,
             binary: None,
             environment: Vec::new(),
+            log_level: "info",
         }
     }
 
@@ -176,7 +179,8 @@ impl<'a> Configuration<'a> {
         for plugin in &self.plugins {
             write_plugin(&mut text, plugin, folder)?;
         }
-        writeln!(text, "[policy]\nfiles = [\"policy/*.cedar\"]")?;
+        writeln!(text, "[policy]\nfiles = [\"policy/*.cedar\"]\n")?;
+        writeln!(text, "[log]\nlevel = {}", quoted(self.log_level))?;
         Ok(text)
     }
 

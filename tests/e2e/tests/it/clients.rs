@@ -2,60 +2,115 @@
 
 use anyhow::Result;
 use e2e::client::Client;
+use e2e::gateway::Configuration;
 use e2e::tools::{Version, is_left_out};
 
 use crate::Stage;
 
 #[test]
-fn asyncpg_sees_no_difference_but_the_masks() -> Result<()> {
-    same_but_masked(Client::Asyncpg)
+fn asyncpg_sees_no_difference_but_the_masks_on_the_packaged_server() -> Result<()> {
+    same_but_masked(Client::Asyncpg, Version::Packaged)
 }
 
 #[test]
-fn jdbc_sees_no_difference_but_the_masks() -> Result<()> {
-    same_but_masked(Client::Jdbc)
+fn asyncpg_sees_no_difference_but_the_masks_on_eighteen() -> Result<()> {
+    same_but_masked(Client::Asyncpg, Version::Eighteen)
 }
 
 #[test]
-fn node_sees_no_difference_but_the_masks() -> Result<()> {
-    same_but_masked(Client::Node)
+fn jdbc_sees_no_difference_but_the_masks_on_the_packaged_server() -> Result<()> {
+    same_but_masked(Client::Jdbc, Version::Packaged)
 }
 
 #[test]
-fn pgbench_sees_no_difference() -> Result<()> {
-    same_but_masked(Client::Pgbench)
+fn jdbc_sees_no_difference_but_the_masks_on_eighteen() -> Result<()> {
+    same_but_masked(Client::Jdbc, Version::Eighteen)
 }
 
 #[test]
-fn psql_sees_no_difference_but_the_masks() -> Result<()> {
-    same_but_masked(Client::Psql)
+fn node_sees_no_difference_but_the_masks_on_the_packaged_server() -> Result<()> {
+    same_but_masked(Client::Node, Version::Packaged)
 }
 
 #[test]
-fn psycopg_sees_no_difference_but_the_masks() -> Result<()> {
-    same_but_masked(Client::Psycopg)
+fn node_sees_no_difference_but_the_masks_on_eighteen() -> Result<()> {
+    same_but_masked(Client::Node, Version::Eighteen)
 }
 
-fn same_but_masked(client: Client) -> Result<()> {
+#[test]
+fn pgbench_sees_no_difference_on_the_packaged_server() -> Result<()> {
+    same_but_masked(Client::Pgbench, Version::Packaged)
+}
+
+#[test]
+fn pgbench_sees_no_difference_on_eighteen() -> Result<()> {
+    same_but_masked(Client::Pgbench, Version::Eighteen)
+}
+
+#[test]
+fn psql_sees_no_difference_but_the_masks_on_the_packaged_server() -> Result<()> {
+    same_but_masked(Client::Psql, Version::Packaged)
+}
+
+#[test]
+fn psql_sees_no_difference_but_the_masks_on_eighteen() -> Result<()> {
+    same_but_masked(Client::Psql, Version::Eighteen)
+}
+
+#[test]
+fn psycopg_sees_no_difference_but_the_masks_on_the_packaged_server() -> Result<()> {
+    same_but_masked(Client::Psycopg, Version::Packaged)
+}
+
+#[test]
+fn psycopg_sees_no_difference_but_the_masks_on_eighteen() -> Result<()> {
+    same_but_masked(Client::Psycopg, Version::Eighteen)
+}
+
+#[test]
+fn pgbench_of_eighteen_sees_no_difference_in_protocol_3_2() -> Result<()> {
+    same_but_masked(Client::PgbenchEighteen, Version::Eighteen)
+}
+
+#[test]
+fn psql_of_eighteen_sees_no_difference_but_the_masks_in_protocol_3_2() -> Result<()> {
+    same_but_masked(Client::PsqlEighteen, Version::Eighteen)
+}
+
+#[test]
+fn psycopg_sees_no_difference_but_the_masks_in_protocol_3_2() -> Result<()> {
+    same_but_masked(Client::PsycopgLatest, Version::Eighteen)
+}
+
+fn same_but_masked(client: Client, version: Version) -> Result<()> {
     if is_left_out(client.name()) {
         eprintln!("{client:?} is not on this machine, as set-up said: nothing was compared");
         return Ok(());
     }
-    for version in [Version::Packaged, Version::Eighteen] {
-        let stage = Stage::new(version)?;
-        let direct = client.run(&stage.server.direct(), &stage.server)?;
-        let through = client.run(&stage.agent()?, &stage.server)?;
-        let (direct_masked, direct): (Vec<_>, Vec<_>) = direct.lines().partition(|line| is_masked(line));
-        let (masked, through): (Vec<_>, Vec<_>) = through.lines().partition(|line| is_masked(line));
-        assert_eq!(direct, through, "{client:?} on {version:?}");
-        assert_eq!(
-            direct_masked.len(),
-            masked.len(),
-            "{client:?} on {version:?} lost a masked row"
-        );
-        for (plain, masked) in direct_masked.iter().zip(&masked) {
-            assert_eq!(hide_ssn(plain), **masked, "{client:?} on {version:?}");
+    let stage = Stage::with(version, |configuration| Configuration {
+        plaintext: !client.speaks_tls(),
+        ..configuration
+    })?;
+    let direct = client.run(&stage.server.direct(), &stage.server)?;
+    let through = client.run(&stage.agent()?, &stage.server)?;
+    for transcript in [&direct, &through] {
+        if let Some(protocol) = client.protocol_line() {
+            assert!(
+                transcript.contains(protocol),
+                "{client:?} spoke another protocol: {transcript}"
+            );
         }
+    }
+    let (direct_masked, direct): (Vec<_>, Vec<_>) = direct.lines().partition(|line| is_masked(line));
+    let (masked, through): (Vec<_>, Vec<_>) = through.lines().partition(|line| is_masked(line));
+    assert_eq!(direct, through, "{client:?} on {version:?}");
+    assert_eq!(
+        direct_masked.len(),
+        masked.len(),
+        "{client:?} on {version:?} lost a masked row"
+    );
+    for (plain, masked) in direct_masked.iter().zip(&masked) {
+        assert_eq!(hide_ssn(plain), **masked, "{client:?} on {version:?}");
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use model::{Fault, Refusal, Rule};
 use pg_query::NodeRef;
+use pg_query::protobuf::{AExprKind, Node};
 
-use super::functions;
+use super::{functions, tree};
 
 /// Functions that tell addresses of the server, or of the gateway as the server sees it.
 const FUNCTIONS: &[&str] = &[
@@ -56,6 +57,42 @@ pub(super) fn check_read(relation: &str, columns: &[String]) -> Option<Refusal> 
     let value = |column: &String| VALUES.contains(&column.rsplit('.').next().unwrap_or(column));
     (relation == "pg_settings" && columns.iter().any(value))
         .then(|| refusal("pg_settings with its values").hint("Use SHOW with the setting's name."))
+}
+
+/// Whether a statement reads `pg_settings` for one harmless setting and nothing else, as
+/// drivers do to learn of the server's limits: the same as SHOW with the setting's name.
+pub(super) fn reads_one_setting(statement: NodeRef<'_>) -> bool {
+    let NodeRef::SelectStmt(select) = statement else {
+        return false;
+    };
+    let Some(NodeRef::AExpr(condition)) = functions::child(select.where_clause.as_deref()) else {
+        return false;
+    };
+    let [operator] = &condition.name[..] else {
+        return false;
+    };
+    let left = functions::child(condition.lexpr.as_deref());
+    let right = functions::text(functions::child(condition.rexpr.as_deref()));
+    relations(statement) == 1
+        && condition.kind() == AExprKind::AexprOp
+        && is_word(operator, "=")
+        && matches!(left, Some(NodeRef::ColumnRef(column))
+            if column.fields.last().is_some_and(|field| is_word(field, "name")))
+        && right.is_some_and(|name| setting(name).is_none())
+}
+
+/// Counts the relations that are named in a statement, one that is named twice as two.
+fn relations(node: NodeRef<'_>) -> usize {
+    let mut count = usize::from(matches!(node, NodeRef::RangeVar(_)));
+    let known = tree::children(node, &mut |_, child| {
+        count = count.saturating_add(relations(child));
+    });
+    // What the walker does not know may name any.
+    known.map_or(usize::MAX, |()| count)
+}
+
+fn is_word(node: &Node, word: &str) -> bool {
+    matches!(functions::child(Some(node)), Some(NodeRef::String(string)) if string.sval == word)
 }
 
 fn setting(name: &str) -> Option<Refusal> {

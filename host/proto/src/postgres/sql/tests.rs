@@ -319,6 +319,15 @@ fn nothing_tells_where_the_upstream_is() {
         "SELECT current_setting(name) FROM pg_settings",
         "SELECT * FROM pg_settings",
         "SELECT s.setting FROM pg_catalog.pg_settings s WHERE name = 'port'",
+        "SELECT setting FROM pg_settings WHERE name = $1",
+        "SELECT setting FROM pg_settings WHERE name <> 'max_index_keys'",
+        "SELECT setting FROM pg_settings WHERE name = 'max_index_keys' OR true",
+        "SELECT setting FROM pg_settings WHERE name = ANY ('{port}')",
+        "SELECT setting FROM pg_settings WHERE setting = 'max_index_keys'",
+        "SELECT a.setting FROM pg_settings a, pg_settings b WHERE b.name = 'max_index_keys'",
+        "SELECT (SELECT max(setting) FROM pg_settings) FROM pg_settings WHERE name = 'max_index_keys'",
+        "SELECT setting FROM pg_settings WHERE name = 'max_index_keys' UNION SELECT setting FROM pg_settings",
+        "SELECT setting FROM pg_settings WHERE name OPERATOR(public.=) 'max_index_keys'",
     ];
     for sql in refused {
         let analysis = analyse(
@@ -332,6 +341,8 @@ fn nothing_tells_where_the_upstream_is() {
     for sql in [
         "SHOW server_version",
         "SELECT current_setting('server_version_num')",
+        "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'max_index_keys'",
+        "SELECT s.setting, s.unit FROM pg_settings s WHERE s.name = 'work_mem'::text",
         "SELECT set_config('bytea_output', 'hex', false) FROM pg_settings WHERE name = 'bytea_output'",
     ] {
         let analysis = analyse(

@@ -198,6 +198,7 @@ fn scram_logs_in_and_takes_what_the_server_reports() {
         assert_eq!(established.pid, 4711);
         assert_eq!(established.secret, vec![5; 32]);
         assert_eq!(established.parameters.len(), 4);
+        assert_eq!(established.method, "SCRAM-SHA-256");
     }
 }
 
@@ -210,7 +211,8 @@ fn scram_is_bound_to_the_certificate_where_the_server_offers_it() {
     let client_final = answer(&mut login, &[exchange.challenge("4096")]).expect("a challenge");
     let signature = exchange.conclude(&client_final, &[9; 32]);
     answer(&mut login, &[prove(&signature), auth(0, &[])]).expect("proven");
-    finish(&mut login).expect("logged in");
+    let established = finish(&mut login).expect("logged in");
+    assert_eq!(established.method, "SCRAM-SHA-256-PLUS");
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! A tagged column used within a query, otherwise than as a bare output.
+
+/// Statements that are refused, with a part of the reason.
+pub(super) const REFUSED: &[(&str, &str)] = &[
+    // Expressions.
+    (
+        "SELECT ssn || '' FROM customers",
+        "customers.ssn is masked and cannot be used in an expression",
+    ),
+    ("SELECT concat(ssn) FROM customers", "an argument of a function"),
+    ("SELECT ssn::varchar FROM customers", "cast"),
+    ("SELECT ssn::text FROM customers", "cast"),
+    ("SELECT coalesce(ssn, '') FROM customers", "expression"),
+    ("SELECT nullif(ssn, '') FROM customers", "expression"),
+    ("SELECT greatest(ssn) FROM customers", "expression"),
+    (
+        "SELECT CASE WHEN id = 1 THEN ssn END FROM customers",
+        "expression",
+    ),
+    ("SELECT ssn IS NULL FROM customers", "expression"),
+    ("SELECT ssn COLLATE \"C\" FROM customers", "expression"),
+    ("SELECT ARRAY[ssn] FROM customers", "expression"),
+    ("SELECT ROW(ssn) FROM customers", "expression"),
+    ("SELECT ROW(c.*) FROM customers c", "whole row"),
+    ("SELECT xmlforest(ssn) FROM customers", "expression"),
+    ("SELECT json_object('a': ssn) FROM customers", "expression"),
+    ("SELECT (VALUES (ssn)) FROM customers", "VALUES"),
+    ("SELECT * FROM customers c, LATERAL (VALUES (c.ssn)) v", "VALUES"),
+    ("SELECT ssn FROM customers UNION SELECT note FROM orders", "UNION"),
+    (
+        "SELECT note FROM orders EXCEPT SELECT ssn FROM customers",
+        "UNION",
+    ),
+    (
+        "SELECT x FROM (SELECT ssn AS x FROM customers UNION ALL SELECT 'a') s",
+        "UNION",
+    ),
+    (
+        "SELECT ssn FROM customers a FULL JOIN customers b USING (ssn)",
+        "USING",
+    ),
+    ("SELECT name FROM customers NATURAL JOIN archive", "NATURAL"),
+    ("SELECT (SELECT ssn FROM customers LIMIT 1)", "subquery"),
+    ("SELECT ARRAY(SELECT ssn FROM customers)", "subquery"),
+    ("SELECT 1 WHERE '1' IN (SELECT ssn FROM customers)", "subquery"),
+    ("SELECT 1 WHERE '1' = ANY (SELECT ssn FROM customers)", "subquery"),
+    ("SELECT (SELECT c.ssn) FROM customers c", "subquery"),
+    // Aggregates.
+    ("SELECT max(ssn) FROM customers", "function"),
+    ("SELECT string_agg(ssn, ',') FROM customers", "function"),
+    ("SELECT array_agg(DISTINCT ssn) FROM customers", "function"),
+    (
+        "SELECT count(id) FILTER (WHERE ssn > '5') FROM customers",
+        "function",
+    ),
+    (
+        "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn) FROM customers",
+        "function",
+    ),
+    ("SELECT json_agg(ssn) FROM customers", "function"),
+    // Whole rows.
+    ("SELECT c FROM customers c", "whole row"),
+    ("SELECT customers FROM customers", "whole row"),
+    ("SELECT c::text FROM customers c", "whole row"),
+    ("SELECT row_to_json(c) FROM customers c", "whole row"),
+    ("SELECT to_jsonb(c.*) FROM customers c", "whole row"),
+    ("SELECT count(c) FROM customers c", "whole row"),
+    ("SELECT (c).ssn FROM customers c", "whole row"),
+    ("SELECT (c).* FROM customers c", "whole row"),
+    ("SELECT c.row_to_json FROM customers c", "whole row"),
+    ("SELECT 1 FROM customers c WHERE c IS NOT NULL", "whole row"),
+    ("SELECT s FROM (SELECT * FROM customers) s", "whole row"),
+    ("SELECT array_agg(c) FROM customers c", "whole row"),
+    // Predicates, joins, order, groups, windows.
+    ("SELECT id FROM customers WHERE ssn = '1'", "WHERE"),
+    ("SELECT id FROM customers c WHERE c.ssn LIKE '1%'", "WHERE"),
+    (
+        "SELECT id FROM customers WHERE EXISTS (SELECT 1 FROM orders WHERE note = ssn)",
+        "WHERE",
+    ),
+    (
+        "SELECT d.x FROM customers t JOIN (VALUES('0'), ('1')) d(x) ON d.x = left(t.ssn, 1)",
+        "JOIN condition",
+    ),
+    ("SELECT id FROM customers ORDER BY ssn", "ORDER BY"),
+    ("SELECT id, ssn FROM customers ORDER BY 2", "ORDER BY"),
+    ("SELECT id, ssn AS x FROM customers ORDER BY x", "ORDER BY"),
+    ("SELECT ssn FROM customers GROUP BY ssn", "GROUP BY"),
+    ("SELECT ssn FROM customers GROUP BY 1", "GROUP BY"),
+    ("SELECT ssn AS x FROM customers GROUP BY x", "GROUP BY"),
+    ("SELECT ssn FROM customers GROUP BY ROLLUP (1)", "GROUP BY"),
+    ("SELECT id FROM customers GROUP BY id HAVING ssn > '1'", "HAVING"),
+    ("SELECT DISTINCT ssn FROM customers", "DISTINCT"),
+    ("SELECT DISTINCT * FROM customers", "DISTINCT"),
+    ("SELECT DISTINCT ON (ssn) id FROM customers", "DISTINCT"),
+    ("SELECT DISTINCT ON (2) id, ssn FROM customers", "DISTINCT"),
+    ("SELECT ntile(4) OVER (ORDER BY ssn) FROM customers", "window"),
+    (
+        "SELECT rank() OVER w FROM customers WINDOW w AS (PARTITION BY ssn)",
+        "WINDOW",
+    ),
+    (
+        "SELECT id FROM customers LIMIT (SELECT length(ssn) FROM customers LIMIT 1)",
+        "function",
+    ),
+    (
+        "SELECT 1 FROM customers t, generate_series(1, length(t.ssn))",
+        "function",
+    ),
+    ("SELECT 1 FROM staff t, generate_series(1, t.salary)", "function"),
+    ("SELECT repeat('x', salary) FROM hr.staff", "function"),
+    ("SELECT pg_sleep(salary) FROM staff", "constants only"),
+    (
+        "SELECT CASE WHEN ssn > '5' THEN 1 / 0 END FROM customers",
+        "expression",
+    ),
+    (
+        "WITH RECURSIVE r AS (SELECT ssn FROM customers UNION ALL SELECT ssn FROM r) SELECT 1 FROM r",
+        "recursive",
+    ),
+    (
+        "WITH RECURSIVE a AS (SELECT * FROM b), b AS (SELECT ssn FROM customers) SELECT upper(ssn) FROM a",
+        "before its definition",
+    ),
+    (
+        "EXPLAIN ANALYZE SELECT id FROM customers WHERE ssn > '5'",
+        "WHERE",
+    ),
+    ("EXPLAIN SELECT id FROM customers WHERE ssn > '5'", "WHERE"),
+    // The same through layers.
+    (
+        "SELECT upper(y) FROM (SELECT ssn AS y FROM customers) s",
+        "function",
+    ),
+    (
+        "WITH c AS (SELECT ssn AS z FROM customers) SELECT z || '' FROM c",
+        "expression",
+    ),
+    ("SELECT d || '' FROM customers x(a, b, c, d)", "expression"),
+    (
+        "SELECT j.ssn || '' FROM (customers c JOIN orders o ON c.id = o.customer_id) j",
+        "expression",
+    ),
+    ("SELECT upper(secret_number) FROM plain_view", "function"),
+    ("SELECT upper(ssn) FROM events_2026", "function"),
+    ("SELECT upper(ssn) FROM other.customers, customers", "function"),
+    ("SELECT ssn_length + 1 FROM customers", "expression"),
+    ("SELECT id FROM prefix_view", "the view prefix_view"),
+    ("SELECT query FROM activity_view", "the view activity_view"),
+    ("SELECT id FROM calling_view", "the view calling_view"),
+    // Casts that fail aloud.
+    ("SELECT ssn::int FROM customers", "cast"),
+    ("SELECT ssn::regclass FROM customers", "cast"),
+    ("SELECT CAST(ssn AS date) FROM customers", "cast"),
+];
