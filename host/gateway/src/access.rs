@@ -122,7 +122,7 @@ impl Access {
     }
 
     /// Stores what was noted once a minute, until `stop`, and then once more.
-    pub(crate) async fn run(&self, stop: CancellationToken) {
+    pub(crate) async fn run(self, stop: CancellationToken) {
         let kept_us = u64::try_from(KEPT_FOR.as_micros()).unwrap_or(u64::MAX);
         let before_us = clock::unix_us().saturating_sub(kept_us);
         if let Err(error) = self.state.forget_seen(before_us).await {

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::asking::{Asking, Connecting, Times};
 use self::held::Held;
-use crate::clock;
+use crate::clock::Clock;
 use crate::evidence::write_down;
 use crate::postgres::{Ending, Live};
 use crate::state::{State, StateError};
@@ -55,6 +55,7 @@ struct Inner {
     journal: Journal,
     sessions: Arc<dyn Ends>,
     asking: Asking,
+    clock: Clock,
     held: ArcSwap<Held>,
     /// When grants were used since that was stored last.
     uses: Mutex<HashMap<GrantId, u64>>,
@@ -141,6 +142,7 @@ impl Grants {
         journal: Journal,
         sessions: Arc<dyn Ends>,
         asking: Asking,
+        clock: Clock,
     ) -> Result<Self, StateError> {
         let grants = state.open_grants().await?.into_iter().map(Arc::new);
         let held = Held::new(grants.collect());
@@ -150,6 +152,7 @@ impl Grants {
                 journal,
                 sessions,
                 asking,
+                clock,
                 held: ArcSwap::from_pointee(held),
                 uses: Mutex::default(),
                 changing: tokio::sync::Mutex::default(),
@@ -176,7 +179,7 @@ impl Grants {
     /// that happens: part of the key of whatever was judged with a grant in sight.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.inner.held.load().generation(clock::unix_us)
+        self.inner.held.load().generation(|| self.inner.clock.now_us())
     }
 
     /// Takes note that a grant let something through at `now_us`.
@@ -206,7 +209,7 @@ impl Grants {
     ) -> Result<(Arc<Grant>, usize), GrantError> {
         let inner = &self.inner;
         let _one_at_a_time = inner.changing.lock().await;
-        let now_us = clock::unix_us();
+        let now_us = inner.clock.now_us();
         let found = inner.held.load().find(id).filter(|grant| grant.holds_at(now_us));
         let Some(grant) = found else {
             let known = inner.state.grant(id).await?.is_some();
@@ -246,7 +249,7 @@ impl Grants {
     /// # Errors
     /// They cannot be read.
     pub async fn list(&self, filter: &GrantFilter) -> Result<Vec<Grant>, StateError> {
-        let mut grants = self.inner.state.grants(filter, clock::unix_us()).await?;
+        let mut grants = self.inner.state.grants(filter, self.inner.clock.now_us()).await?;
         let uses = self.inner.uses.lock().unwrap_or_else(PoisonError::into_inner);
         for grant in &mut grants {
             grant.used_us = grant.used_us.max(uses.get(&grant.id).copied());
@@ -255,16 +258,17 @@ impl Grants {
     }
 
     /// Ends grants when their time is over, until `stop`.
-    pub(crate) async fn run(&self, stop: CancellationToken) {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let clock = self.inner.clock.clone();
         let mut saved = Instant::now();
         while !stop.is_cancelled() {
-            self.end_due(clock::unix_us()).await;
+            self.end_due(clock.now_us()).await;
             if saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
                 self.save_uses().await;
             }
             let until = self.inner.held.load().next_end().map_or(LOOK_EVERY, |end_us| {
-                Duration::from_micros(end_us.saturating_sub(clock::unix_us())).min(LOOK_EVERY)
+                Duration::from_micros(end_us.saturating_sub(clock.now_us())).min(LOOK_EVERY)
             });
             tokio::select! {
                 () = stop.cancelled() => {}

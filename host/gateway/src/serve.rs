@@ -172,8 +172,8 @@ impl admin::Health for Readiness {
 /// How long things take on a resource when somebody is asked for a grant on it.
 fn times(resource: &ResourceConfig) -> (ResourceName, Times) {
     let times = Times {
-        decide_within: Duration::from_mins(30),
-        use_within: Duration::from_mins(15),
+        decide_within: resource.decide_within,
+        use_within: resource.use_within,
         grant_for: resource.grant_for,
     };
     (resource.name.clone(), times)
@@ -233,11 +233,13 @@ impl Gateway {
             resources: config.resources.iter().map(times).collect(),
         };
         let ends: Arc<dyn Ends> = Arc::clone(&sessions) as _;
-        let grants = Grants::open(state.clone(), journal.clone(), ends, asking).await?;
+        let grants = Grants::open(state.clone(), journal.clone(), ends, asking, Clock::system()).await?;
+        approvals.on_grant(Arc::new(grants.clone()));
         let access = Access::new(state.clone(), grants.clone(), locks.clone());
         let services = Services {
             gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
             approvals,
+            console_url: None,
             identity,
             journal: journal.clone(),
             recordings,
@@ -273,7 +275,7 @@ impl Gateway {
     }
 
     /// Begins what runs beside the sessions: exporters, the anchor of the journal, the time of
-    /// approvals and of grants, and what is remembered of who was here.
+    /// approvals, the ends of grants, and what is remembered of who was here.
     fn begin_background(
         &self,
         config: &Config,
@@ -291,12 +293,15 @@ impl Gateway {
             stop: stop.clone(),
         };
         let mut background = export.spawn(&self.services.gate.plugins, names);
-        let approvals = self.services.approvals.clone();
+        let services = &self.services;
+        let (approvals, grants, access) = (
+            services.approvals.clone(),
+            services.grants.clone(),
+            services.access.clone(),
+        );
         background.push(tokio::spawn(approvals.keep_time(stop.clone())));
-        let (grants, access) = (self.services.grants.clone(), self.services.access.clone());
-        let (grants_stop, access_stop) = (stop.clone(), stop.clone());
-        background.push(tokio::spawn(async move { grants.run(grants_stop).await }));
-        background.push(tokio::spawn(async move { access.run(access_stop).await }));
+        background.push(tokio::spawn(grants.run(stop.clone())));
+        background.push(tokio::spawn(access.run(stop.clone())));
         Ok(background)
     }
 

@@ -32,6 +32,8 @@ pub struct Services {
     pub approvals: Approvals,
     /// Knows who a token speaks for.
     pub identity: Identity,
+    /// Where the console is, as people reach it.
+    pub console_url: Option<String>,
     /// Where everything is written down first.
     pub journal: Journal,
     /// Where sessions are recorded.

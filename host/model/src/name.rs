@@ -37,6 +37,12 @@ name! {
     /// A configured upstream.
     ResourceName
 }
+
+impl ResourceName {
+    /// The gateway itself, as policies name it: what is done through its API, console and
+    /// command line is done on this resource. No upstream may be called so.
+    pub const GATEWAY: &str = "tidegate";
+}
 name! {
     /// A configured plugin.
     PluginName

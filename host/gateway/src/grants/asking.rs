@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::approval::{Case, Content, ContentHash, Subject};
+use futures_util::future::BoxFuture;
+use model::approval::{Case, Content, ContentHash, Standing, Subject};
 use model::event::Event;
 use model::grant::{GRANT_REASON_BYTES_MAX, GRANT_SECONDS_MAX, Terms};
 use model::{
@@ -15,12 +16,12 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{GRANTS_HELD_MAX, Grants};
-use crate::approvals::{Approvals, Asked, Kept, Question};
-use crate::clock;
+use crate::approvals::{Approvals, Asked, Given, Kept, Question};
 use crate::evidence::write_down;
 use crate::locks::Locks;
 use crate::policy::Policy;
 use crate::services::random;
+use crate::state::StateError;
 
 /// The kinds that a grant can be for, from harmless to grave.
 const KINDS: [OperationKind; 4] = [
@@ -33,8 +34,11 @@ const KINDS: [OperationKind; 4] = [
 /// The command by which policies know that whoever may not connect asks to.
 const CONNECT: &str = "connect";
 
-/// What approvals and their contents call it.
-const PROTOCOL: &str = "grant";
+/// The protocol that policies are told: every resource speaks PostgreSQL so far.
+const PROTOCOL: &str = "postgres";
+
+/// What approvals are told instead: what is asked for is no operation of a session.
+const GRANT: &str = "grant";
 
 /// What asking for grants takes.
 #[derive(Clone)]
@@ -95,8 +99,8 @@ impl Grants {
         let asking = &self.inner.asking;
         asking.locks.check(by, resource)?;
         let facts = terms.facts();
-        let now = clock::unix_seconds();
-        let verdict = asking.policy.request(by, resource, &[&facts], protocol(), now);
+        let now = self.inner.clock.now_us() / 1_000_000;
+        let verdict = asking.policy.request(by, resource, &[&facts], PROTOCOL, now);
         match self.put(by, resource, terms, reason, verdict).await? {
             Connecting::Asked(approval) => Ok(approval),
             Connecting::Given(grant) => Ok(grant.approval),
@@ -122,9 +126,10 @@ impl Grants {
 
     fn connecting(&self, by: &Arc<Principal>, resource: &ResourceName) -> Option<(Terms, Verdict)> {
         let asking = &self.inner.asking;
-        let (policy, now) = (&asking.policy, clock::unix_seconds());
+        let now_us = self.inner.clock.now_us();
+        let (policy, now) = (&asking.policy, now_us / 1_000_000);
         let times = asking.resources.get(resource)?;
-        let may_ask = |wanted: &[&Facts]| policy.request(by, resource, wanted, protocol(), now);
+        let may_ask = |wanted: &[&Facts]| policy.request(by, resource, wanted, PROTOCOL, now);
         let connect = Facts::of(StatementFacts {
             verb: CONNECT.to_owned(),
             ..StatementFacts::bare(OperationKind::Session)
@@ -142,14 +147,13 @@ impl Grants {
             .checked()
             .ok()?;
         let verdict = may_ask(&[&connect, &terms.facts()]);
-        let now_us = clock::unix_us();
         let imagined = Grant {
             id: GrantId::new(0, [0; 10]),
             approval: ApprovalId::new(0, [0; 10]),
             ..grant(by, resource, terms.clone(), "", now_us)
         };
         // Nobody is to think about what would change nothing.
-        let helps = policy.connect(by, resource, protocol(), now, &[Arc::new(imagined)]);
+        let helps = policy.connect(by, resource, PROTOCOL, now, &[Arc::new(imagined)]);
         matches!(helps.verdict, Verdict::Run { .. }).then_some((terms, verdict))
     }
 
@@ -206,63 +210,81 @@ impl Grants {
         };
         match asking.approvals.ask(question).await? {
             Asked::Waiting(waiting) => Ok(Connecting::Asked(waiting.id)),
-            // Approved, but the gateway stopped before it made a grant of it.
-            Asked::Approved(id) => {
-                let kept = asking.approvals.get(id).await.map_err(|error| {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, approval = %id, "an approval could not be read");
-                    unavailable(id)
-                })?;
-                let kept = kept.ok_or_else(|| unavailable(id))?;
-                self.give(&kept).await.map(Connecting::Given)
-            }
+            // Approved, but no grant could be made of it so far.
+            Asked::Approved(id) => self.give_now(id).await.map(Connecting::Given),
         }
+    }
+
+    async fn give_now(&self, id: ApprovalId) -> Result<Arc<Grant>, Refusal> {
+        let failed = |error: StateError| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, approval = %id, "a grant could not be given");
+            unavailable(id)
+        };
+        let asking = &self.inner.asking;
+        let kept = asking.approvals.get(id).await.map_err(failed)?;
+        let kept = kept.ok_or_else(|| unavailable(id))?;
+        let grant = self.give(&kept).await.map_err(|error| match error {
+            NotGiven::Never(refusal) => refusal,
+            NotGiven::Yet(error) => failed(error),
+        })?;
+        let operation = OperationId::new(self.inner.clock.now_us() / 1_000, random());
+        // It gives no second grant, used up or not.
+        let _ = asking
+            .approvals
+            .consume(id, kept.approval.content, operation)
+            .await;
+        Ok(grant)
     }
 
     /// Makes a grant of an approval, once: it begins with the moment at which people agreed,
     /// and lasts as long as they agreed to, or as long as a grant may last if that is less.
     ///
     /// # Errors
-    /// Why there is none: the approval is not approved, was used, or was for other policies;
-    /// its requester is shut out; or it could not be written down.
-    pub(crate) async fn give(&self, kept: &Kept) -> Result<Arc<Grant>, Refusal> {
+    /// There will never be one: it is not approved or not any more, was for other policies, its
+    /// time is over, or its requester is shut out. Or it could not be kept yet.
+    async fn give(&self, kept: &Kept) -> Result<Arc<Grant>, NotGiven> {
         let (inner, approval) = (&self.inner, &kept.approval);
         let asking = &inner.asking;
+        let never = || NotGiven::Never(unavailable(approval.id));
         let (by, resource) = (&approval.requester, &approval.resource);
-        let terms = kept.case.grant.clone().ok_or_else(|| unavailable(approval.id))?;
-        let reason = kept.case.reason.as_deref().unwrap_or_default();
-        asking.locks.check(by, resource)?;
         let _one_at_a_time = inner.changing.lock().await;
-        let now_us = clock::unix_us();
-        if !asking.resources.contains_key(resource) || inner.held.load().len() >= GRANTS_HELD_MAX {
-            return Err(unavailable(approval.id));
+        if let Some(given) = inner.state.grant_of(approval.id).await? {
+            return Ok(Arc::new(given));
         }
-        let content = asking.content(by, resource, &terms, reason);
+        asking.locks.check(by, resource).map_err(NotGiven::Never)?;
+        let now_us = inner.clock.now_us();
+        let terms = kept.case.grant.clone().ok_or_else(never)?;
+        let reason = kept.case.reason.as_deref().unwrap_or_default();
+        // With other policies it would be another question.
+        let same = asking.content(by, resource, &terms, reason) == approval.content;
+        let approved = approval.standing_at(now_us) == Standing::Approved;
+        let is_there = asking.resources.contains_key(resource);
+        if !(same && approved && is_there) || inner.held.load().len() >= GRANTS_HELD_MAX {
+            return Err(never());
+        }
         let begins_us = approval.approved_us.unwrap_or(now_us).min(now_us);
         let grant = Arc::new(Grant {
             id: GrantId::new(now_us / 1_000, random()),
             approval: approval.id,
             ..grant(by, resource, terms, reason, begins_us)
         });
-        let operation = OperationId::new(now_us / 1_000, random());
-        asking.approvals.consume(approval.id, content, operation).await?;
-        self.put_in_force(&grant).await.map_err(|what| {
-            tracing::error!(error = what, approval = %approval.id, "a grant could not be given");
-            unavailable(approval.id)
-        })?;
+        if !grant.holds_at(now_us) {
+            return Err(never());
+        }
+        self.put_in_force(&grant).await?;
         Ok(grant)
     }
 
     /// Writes a grant down, stores it, and lets it hold.
-    pub(super) async fn put_in_force(&self, grant: &Arc<Grant>) -> Result<(), String> {
+    pub(super) async fn put_in_force(&self, grant: &Arc<Grant>) -> Result<(), StateError> {
         let inner = &self.inner;
         write_down(&inner.journal, &Event::GrantGiven { grant })
             .await
-            .map_err(|error| error.to_string())?;
-        match inner.state.insert_grant(grant).await {
-            Ok(true) => {}
-            Ok(false) => return Err("its approval has given one before".to_owned()),
-            Err(error) => return Err(error.to_string()),
+            .map_err(StateError::Journal)?;
+        if !inner.state.insert_grant(grant).await? {
+            // Its approval has given one before.
+            return Ok(());
         }
         inner
             .held
@@ -270,6 +292,37 @@ impl Grants {
         inner.changed.notify_one();
         tracing::info!(grant = %grant.id, principal = grant.principal, resource = %grant.resource, "grant given");
         Ok(())
+    }
+}
+
+impl Given for Grants {
+    fn given<'a>(&'a self, kept: &'a Kept) -> BoxFuture<'a, Result<(), StateError>> {
+        Box::pin(async move {
+            match self.give(kept).await {
+                Ok(_) => Ok(()),
+                Err(NotGiven::Yet(error)) => Err(error),
+                Err(NotGiven::Never(refusal)) => {
+                    let (approval, reason) = (kept.approval.id, &refusal.message);
+                    tracing::warn!(%approval, %reason, "no grant was made of an approval");
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+/// Why no grant was made of an approval.
+#[derive(Debug)]
+enum NotGiven {
+    /// There will be none.
+    Never(Refusal),
+    /// It could not be kept; trying again may help.
+    Yet(StateError),
+}
+
+impl From<StateError> for NotGiven {
+    fn from(error: StateError) -> Self {
+        Self::Yet(error)
     }
 }
 
@@ -282,7 +335,7 @@ impl Asking {
         };
         let delegation = by.delegation_keys();
         let content = Content {
-            protocol: PROTOCOL,
+            protocol: GRANT,
             // Plain data with text for keys: there is no way for it to fail.
             operation: &serde_json::to_vec(&wanted).unwrap_or_default(),
             runs: &[],
@@ -300,7 +353,13 @@ impl Asking {
 }
 
 /// Makes a grant that begins at `begins_us`; its ids are to be filled in.
-fn grant(by: &Principal, resource: &ResourceName, terms: Terms, reason: &str, begins_us: u64) -> Grant {
+pub(super) fn grant(
+    by: &Principal,
+    resource: &ResourceName,
+    terms: Terms,
+    reason: &str,
+    begins_us: u64,
+) -> Grant {
     let seconds = terms.seconds.min(GRANT_SECONDS_MAX);
     Grant {
         id: GrantId::new(0, [0; 10]),
@@ -325,7 +384,7 @@ fn case(by: &Principal, resource: &ResourceName, terms: Terms, reason: &str, pol
         named => named.join(", "),
     };
     Case {
-        protocol: PROTOCOL.to_owned(),
+        protocol: GRANT.to_owned(),
         title: format!("{} wants {kinds} on \"{resource}\" for {lasts}", by.key()),
         operation: format!("kinds: {kinds}\nrelations: {relations}\nlasts: {lasts}"),
         facts: terms.facts(),
@@ -343,11 +402,6 @@ fn lasts(seconds: u64) -> String {
         _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         _ => format!("{seconds} s"),
     }
-}
-
-/// The protocol that policies are told: every resource speaks PostgreSQL so far.
-const fn protocol() -> &'static str {
-    "postgres"
 }
 
 fn malformed(what: String) -> Refusal {

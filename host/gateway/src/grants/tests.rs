@@ -2,12 +2,14 @@ mod asks;
 mod ends;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::grant::Terms;
 use model::{ApprovalId, OperationKind};
 
 use super::*;
 use crate::approvals::Approvals;
+use crate::clock;
 use crate::ground::{Ground, customers, person};
 use crate::locks::Locks;
 use crate::policy::{Names, Policy};
@@ -21,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) locks: Locks,
     pub(crate) grants: Grants,
     asking: Asking,
+    /// How far the stage's clock is ahead, in microseconds.
+    ahead_us: Arc<AtomicU64>,
 }
 
 impl Stage {
@@ -36,6 +40,16 @@ impl Stage {
             tags: Vec::new(),
         };
         let policy = Policy::load(&[file], &names).unwrap_or_else(|faults| panic!("{faults}"));
+        let policy = Arc::new(policy);
+        let ahead_us = Arc::new(AtomicU64::new(0));
+        let approvals = Approvals::start(
+            ground.state.clone(),
+            ground.journal.clone(),
+            Arc::clone(&policy),
+            ahead(&ahead_us),
+        )
+        .await
+        .expect("started");
         let locks = Locks::open(ground.state.clone(), ground.journal.clone())
             .await
             .expect("read");
@@ -45,25 +59,37 @@ impl Stage {
             grant_for: Duration::from_secs(3_600),
         };
         let asking = Asking {
-            policy: Arc::new(policy),
-            approvals: Approvals::skeleton(),
+            policy,
+            approvals,
             locks: locks.clone(),
             resources: HashMap::from([(customers(), times)]),
         };
         let sessions = Arc::new(Sessions::default());
-        let grants = open(&ground, &sessions, &asking).await;
+        let grants = open(&ground, &sessions, &asking, ahead(&ahead_us)).await;
+        asking.approvals.on_grant(Arc::new(grants.clone()));
         Self {
             ground,
             sessions,
             locks,
             grants,
             asking,
+            ahead_us,
         }
     }
 
     /// Takes everything up again, as a new start does.
     async fn restarted(&self) -> Grants {
-        open(&self.ground, &self.sessions, &self.asking).await
+        let clock = ahead(&self.ahead_us);
+        open(&self.ground, &self.sessions, &self.asking, clock).await
+    }
+
+    fn now_us(&self) -> u64 {
+        ahead(&self.ahead_us).now_us()
+    }
+
+    /// Lets so many seconds pass for grants and approvals.
+    fn pass(&self, seconds: u64) {
+        self.ahead_us.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
     /// Gives somebody all of `customers` for so many seconds from `begins_us`.
@@ -78,11 +104,17 @@ impl Stage {
     }
 }
 
-async fn open(ground: &Ground, sessions: &Arc<Sessions>, asking: &Asking) -> Grants {
+async fn open(ground: &Ground, sessions: &Arc<Sessions>, asking: &Asking, clock: Clock) -> Grants {
     let ends: Arc<dyn Ends> = Arc::clone(sessions) as _;
-    Grants::open(ground.state.clone(), ground.journal.clone(), ends, asking.clone())
+    let (state, journal) = (ground.state.clone(), ground.journal.clone());
+    Grants::open(state, journal, ends, asking.clone(), clock)
         .await
         .expect("read")
+}
+
+fn ahead(us: &Arc<AtomicU64>) -> Clock {
+    let us = Arc::clone(us);
+    Clock::of(move || clock::unix_us() + us.load(Ordering::Relaxed))
 }
 
 fn grant(subject: &str, begins_us: u64, seconds: u64) -> Grant {

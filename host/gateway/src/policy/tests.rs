@@ -1,5 +1,6 @@
 mod approving;
 mod asking;
+mod granting;
 
 use cedar_policy::{Context, Request};
 use model::{Access, Actor, Finding, FunctionUse, OperationKind, RelationUse, StatementFacts};

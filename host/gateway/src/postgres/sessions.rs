@@ -52,6 +52,28 @@ pub(crate) struct Live {
     pub(crate) status: Arc<Status>,
 }
 
+#[cfg(test)]
+impl Live {
+    /// A session on which nothing runs.
+    pub(crate) fn idle(
+        id: SessionId,
+        principal: Principal,
+        resource: ResourceName,
+        grant: Option<GrantId>,
+    ) -> Self {
+        Self {
+            id,
+            principal: Arc::new(principal),
+            resource,
+            client: "127.0.0.1:1".to_owned(),
+            started_us: 0,
+            expires: 0,
+            grant,
+            status: Arc::default(),
+        }
+    }
+}
+
 /// What a session does at the moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Doing {

@@ -48,12 +48,7 @@ fn session(number: u16) -> SessionId {
 fn list(stage: &Stage, id: SessionId, principal: Principal, grant: Option<GrantId>) -> Ear {
     let (notices, inbox) = mpsc::channel(1);
     let ending = EndingCell::default();
-    let live = Live {
-        id,
-        principal: Arc::new(principal),
-        resource: customers(),
-        grant,
-    };
+    let live = Live::idle(id, principal, customers(), grant);
     let listed = stage
         .sessions
         .add(live, Arc::clone(&ending), 1, Vec::new(), notices);

@@ -109,6 +109,13 @@ impl State {
         Ok(self.fetch_grants(query).await?.pop())
     }
 
+    /// Returns the grant that an approval gave.
+    pub(crate) async fn grant_of(&self, approval: ApprovalId) -> Result<Option<Grant>, StateError> {
+        let mut query = select();
+        query.push(" WHERE approval = ").push_bind(approval.to_string());
+        Ok(self.fetch_grants(query).await?.pop())
+    }
+
     /// Returns a page of grants, the newest first.
     pub(crate) async fn grants(&self, filter: &GrantFilter, now_us: u64) -> Result<Vec<Grant>, StateError> {
         let mut query = select();
