@@ -1,0 +1,4 @@
+mod callers;
+mod description;
+mod reading;
+mod revoking;
