@@ -19,10 +19,7 @@ use crate::admin::page::limit;
 use crate::admin::problem::{Problem, ProblemBody};
 use crate::admin::search::Wanted;
 use crate::cli::terminal::moment;
-use crate::postgres::Live;
-
-/// What a session is doing that has not ended.
-const LIVE: &str = "live";
+use crate::postgres::{Doing, Live};
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -65,8 +62,11 @@ pub(crate) struct SessionBody {
     pub(crate) client: String,
     /// When it began.
     pub(crate) started: String,
-    /// `live` or `ended`.
+    /// `idle`, `running`, `held`, or `ended`.
     pub(crate) doing: String,
+    /// The approval it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<String>,
     /// When its token ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<String>,
@@ -140,11 +140,10 @@ async fn page(
             resource.is_none_or(|name| name == live.resource.as_str())
                 && principal.as_ref().is_none_or(|key| *key == live.principal.key())
         };
-        let mut sessions = Vec::new();
-        for live in live.iter().filter(fits) {
-            sessions.push(of_live(live, begun(site, &live.id.to_string()).await?.as_ref()));
-        }
-        return Ok(SessionPage { sessions, next: None });
+        return Ok(SessionPage {
+            sessions: live.iter().filter(fits).map(of_live).collect(),
+            next: None,
+        });
     }
     let wanted = Wanted {
         principal,
@@ -189,16 +188,26 @@ async fn begun(site: &Site, id: &str) -> Result<Option<Value>, Problem> {
     }
 }
 
-/// Returns a live session; `start` is its entry in the journal.
-fn of_live(live: &Live, start: Option<&Value>) -> SessionBody {
-    let expires = start.and_then(|start| start["expires"].as_u64());
+/// Returns a session that lives.
+fn of_live(live: &Live) -> SessionBody {
+    let (doing, approval) = match live.status.doing() {
+        Doing::Idle => ("idle", None),
+        Doing::Running => ("running", None),
+        Doing::Held(approval) => ("held", Some(approval.to_string())),
+    };
     SessionBody {
+        id: live.id.to_string(),
         principal: live.principal.key(),
         resource: live.resource.to_string(),
-        doing: LIVE.to_owned(),
-        expires: expires.map(|seconds| moment(seconds.saturating_mul(1_000_000))),
+        protocol: "postgres".to_owned(),
+        client: live.client.clone(),
+        started: moment(live.started_us),
+        doing: doing.to_owned(),
+        approval,
+        expires: Some(moment(live.expires.saturating_mul(1_000_000))),
         grant: live.grant.map(|grant| grant.to_string()),
-        ..of_entries(&live.id.to_string(), start, None)
+        operations: Some(u64::from(live.status.operations())),
+        ..SessionBody::default()
     }
 }
 
@@ -264,13 +273,12 @@ pub(crate) async fn show(
 
 /// Returns a session, live or as the journal has it.
 pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBody>, Problem> {
-    let name = id.to_string();
-    let start = begun(site, &name).await?;
     let live = site.services.sessions.list();
     if let Some(live) = live.iter().find(|live| live.id == id) {
-        return Ok(Some(of_live(live, start.as_ref())));
+        return Ok(Some(of_live(live)));
     }
-    let Some(start) = start else {
+    let name = id.to_string();
+    let Some(start) = begun(site, &name).await? else {
         return Ok(None);
     };
     let wanted = Wanted {

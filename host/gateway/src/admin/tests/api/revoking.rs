@@ -30,7 +30,11 @@ fn live(number: u8, subject: &str) -> Live {
             token_id: None,
         }),
         resource: ResourceName::new("customers"),
+        client: "10.0.0.1:5".into(),
+        started_us: clock::unix_us(),
+        expires: clock::unix_seconds() + 60,
         grant: None,
+        status: Arc::default(),
     }
 }
 
