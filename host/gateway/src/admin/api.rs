@@ -3,6 +3,7 @@
 //! Changes only add. Input is taken strictly: unknown members, parameters and other types are
 //! refused. What somebody may not see is not there.
 
+pub(crate) mod approvals;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod grants;
@@ -53,6 +54,10 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .at("/api/v1/me", get(me::show))
         .at("/api/v1/journal", get(journal::list))
+        .at("/api/v1/approvals", get(approvals::list))
+        .at("/api/v1/approvals/{id}", get(approvals::show))
+        .at("/api/v1/approvals/{id}/decision", post(approvals::decide))
+        .at("/api/v1/approvals/{id}/withdraw", post(approvals::withdraw))
         .at("/api/v1/grants", get(grants::list).post(grants::request))
         .at("/api/v1/grants/{id}/revoke", post(grants::take_back))
         .at("/api/v1/locks", get(locks::list).post(locks::set))

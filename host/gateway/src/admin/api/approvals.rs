@@ -21,7 +21,13 @@ use crate::cli::terminal::moment;
 use crate::clock;
 
 /// How many approvals are looked at to fill a page for whoever may not see all of them.
-const READ_MAX: usize = 2_000;
+const READ_MAX: usize = 500;
+
+/// How many are read at once: each can be some hundred kilobytes.
+const READ_AT_ONCE: usize = 50;
+
+/// What an approver decides by and a list leaves out: it can be long.
+const NOT_LISTED: [&str; 3] = ["operation", "binds", "facts"];
 
 /// Which approvals.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -88,7 +94,7 @@ pub(crate) struct ApprovalBody {
     pub(crate) used_by: Option<String>,
     /// What an approver decides by: protocol, title, operation, binds, facts, assessment, tags,
     /// policies, transaction_open, estimated_rows, grant; and reason, the requester's own words,
-    /// not to be believed.
+    /// not to be believed. In lists without operation, binds and facts.
     #[schema(value_type = Object)]
     pub(crate) case: Value,
 }
@@ -178,6 +184,14 @@ impl ApprovalBody {
     }
 }
 
+/// Leaves out what makes an approval long.
+fn listed(mut body: ApprovalBody) -> ApprovalBody {
+    if let Some(case) = body.case.as_object_mut() {
+        NOT_LISTED.iter().for_each(|member| drop(case.remove(*member)));
+    }
+    body
+}
+
 /// Whether somebody may see an approval without being permitted to see all: who asked, and
 /// whoever may answer.
 pub(crate) fn concerns(site: &Site, reader: &Principal, kept: &Kept) -> bool {
@@ -228,6 +242,7 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
             Some(cursor) => ApprovalId::parse(&site.cursors.open(&list, cursor)?),
             None => None,
         },
+        limit: Some(READ_AT_ONCE),
         ..Filter::default()
     };
     let (mut approvals, mut read) = (Vec::new(), 0);
@@ -240,7 +255,7 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
         let mut full = None;
         for kept in &batch {
             if all || concerns(site, who, kept) {
-                approvals.push(ApprovalBody::of(site, kept, who));
+                approvals.push(listed(ApprovalBody::of(site, kept, who)));
             }
             if approvals.len() >= limit {
                 full = Some(kept.approval.id);

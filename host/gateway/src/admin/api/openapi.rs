@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{events, explain, grants, journal, locks, me, plugins, recording, review, sessions};
+use super::{approvals, events, explain, grants, journal, locks, me, plugins, recording, review, sessions};
 
 /// The description as the handlers make it.
 #[derive(OpenApi)]
@@ -24,6 +24,10 @@ use super::{events, explain, grants, journal, locks, me, plugins, recording, rev
     ),
     paths(
         me::show,
+        approvals::list,
+        approvals::show,
+        approvals::decide,
+        approvals::withdraw,
         grants::list,
         grants::request,
         grants::take_back,

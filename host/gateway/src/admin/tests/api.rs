@@ -1,3 +1,4 @@
+mod approving;
 mod callers;
 mod description;
 mod reading;
