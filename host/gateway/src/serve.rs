@@ -250,6 +250,7 @@ impl Gateway {
             journal: journal.clone(),
             recordings,
             recordings_place: place,
+            console_url: None,
             sessions,
             locks,
             grants,

@@ -40,6 +40,8 @@ pub struct Services {
     pub recordings: Recordings,
     /// Where that is: `file:` and a folder.
     pub recordings_place: String,
+    /// Where the console is, as people reach it.
+    pub console_url: Option<String>,
     /// The live sessions.
     pub(crate) sessions: Arc<Sessions>,
     /// Who and what is shut out.

@@ -1,3 +1,4 @@
 mod api;
 mod listener;
+mod remote;
 mod stage;

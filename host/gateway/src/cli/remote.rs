@@ -62,14 +62,14 @@ pub struct Remote {
 }
 
 /// A gateway that can be asked.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     connection: Connection,
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 impl Remote {
     /// Finds the gateway and the token; asks nothing yet.
-    pub(super) fn gateway(&self) -> Result<Gateway, Failure> {
+    pub(crate) fn gateway(&self) -> Result<Gateway, Failure> {
         let url = self.base()?;
         let local = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -121,22 +121,22 @@ fn of_listener(config: &Config) -> Option<String> {
 
 impl Gateway {
     /// Asks for something.
-    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
         self.send(Method::GET, path, None, None).await
     }
 
     /// Has something done.
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body), None).await
     }
 
     /// Has something done if it still stands at `revision`.
-    pub(super) async fn post_at(&self, path: &str, body: &Value, revision: u64) -> Result<Value, Failure> {
+    pub(crate) async fn post_at(&self, path: &str, body: &Value, revision: u64) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body), Some(revision)).await
     }
 
     /// Has something taken away.
-    pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.send(Method::DELETE, path, None, None).await
     }
 

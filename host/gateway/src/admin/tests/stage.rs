@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use model::event::Event;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -56,7 +57,7 @@ pub(super) struct Stage {
     signer: Signer,
     pub(super) gateway: Gateway,
     pub(super) site: Site,
-    router: Router,
+    pub(super) router: Router,
     _folder: tempfile::TempDir,
 }
 
@@ -132,8 +133,12 @@ impl Stage {
         }
     }
 
-    /// Returns the journal's entries of a kind.
-    pub(super) fn journalled(&self, kind: &str) -> Vec<Value> {
+    /// Returns the journal's entries of a kind, those that nobody waited for too.
+    pub(super) async fn journalled(&self, kind: &str) -> Vec<Value> {
+        let journal = &self.gateway.services.journal;
+        let ticket = journal.append(|out| Event::GatewayStop.encode(clock::unix_us(), out));
+        let durable = journal.durable(ticket.expect("appended")).await;
+        durable.expect("what was appended before is durable, too");
         let entries = self.gateway.services.journal.reader().entries(0);
         entries
             .map(|entry| serde_json::from_slice(&entry.expect("read").bytes).expect("JSON"))

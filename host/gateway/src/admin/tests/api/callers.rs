@@ -42,7 +42,7 @@ async fn a_token_that_is_not_for_us_opens_nothing() {
         let challenge = told.headers[WWW_AUTHENTICATE].to_str().expect("text");
         assert!(challenge.contains("invalid_token"), "{challenge}");
     }
-    assert_eq!(stage.journalled("login.refused").len(), 5);
+    assert_eq!(stage.journalled("login.refused").await.len(), 5);
 }
 
 #[tokio::test]

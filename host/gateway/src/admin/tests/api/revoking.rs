@@ -67,6 +67,7 @@ async fn whoever_is_locked_is_shut_out_until_the_lock_is_lifted() {
     assert_eq!(stage.send(lift()).await.status, StatusCode::NOT_FOUND);
     let verbs: Vec<Value> = stage
         .journalled("op.intent")
+        .await
         .into_iter()
         .map(|intent| intent["verb"][0].clone())
         .collect();
