@@ -1,49 +1,49 @@
-//! The admin listener: whether the gateway lives, whether it is ready, and its metrics.
+//! The admin listener: health and metrics for whoever reaches it, the API for whoever brings a
+//! token, the console for whoever logged in.
 //!
-//! Plain HTTP/1.1, one request per connection, `GET` and `HEAD` only. It tells nothing about
-//! clients, statements or upstreams, and changes nothing. Everything a peer can send or
-//! withhold is bounded.
+//! HTTP/1.1, one request per connection, over TLS where configured. Health and metrics tell
+//! nothing about clients, statements or upstreams, and change nothing. Everything else is an
+//! operation like any other: judged by the policies and written down first. Everything a peer
+//! can send or withhold is bounded.
 
 mod answer;
+pub(crate) mod api;
+pub(crate) mod caller;
+pub(crate) mod feed;
+mod front;
+pub(crate) mod input;
+pub(crate) mod listener;
+pub(crate) mod operation;
+pub(crate) mod output;
+pub(crate) mod page;
+pub(crate) mod problem;
+pub(crate) mod repeat;
+pub(crate) mod search;
 #[cfg(test)]
 mod tests;
+pub(crate) mod time;
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::Router;
+use axum::extract::Request;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::answer::answer;
+use self::feed::Feed;
+pub use self::listener::serve;
+use self::page::Cursors;
+use self::repeat::Answers;
+use self::search::Starts;
+use crate::services::Services;
 
-/// How many connections at once: probes and scrapers are few; more are closed at once.
-const CONNECTIONS_MAX: usize = 64;
+/// How many recordings are read at once: each takes a thread and reads much of the journal.
+const REPLAYS_MAX: usize = 4;
 
-/// How much a request's line and headers may be, in bytes: the least that hyper allows.
-const REQUEST_BYTES_MAX: usize = 8192;
-
-/// How many headers a request may have.
-const HEADERS_MAX: usize = 64;
-
-/// How long a peer may take to send its request.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// How long a connection may live, whatever it does: a scrape takes milliseconds.
-const CONNECTION_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// How long answers under way have to end once the listener stops.
-const STOP_MAX: Duration = Duration::from_secs(1);
-
-/// How long to wait after a connection could not be accepted: mostly for want of file
-/// descriptors, which trying again at once does not bring back.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How many streams of changes at once, out of the connections there may be.
+const LISTENERS_MAX: usize = 128;
 
 /// What the health pages ask. Called for each request: quick, and never waiting.
 pub trait Health: Send + Sync {
@@ -60,67 +60,56 @@ pub trait Health: Send + Sync {
     fn ready(&self) -> Result<(), Vec<String>>;
 }
 
-/// Serves until `stop` is cancelled; answers under way then have a second to end.
-pub async fn serve(
-    listener: TcpListener,
-    health: Arc<dyn Health>,
-    metrics: PrometheusHandle,
-    stop: CancellationToken,
-) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the admin listener could not be accepted");
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
-                }
-            }
-        };
-        match Arc::clone(&slots).try_acquire_owned() {
-            Ok(slot) => connections.spawn(connection(stream, slot, Arc::clone(&health), metrics.clone())),
-            Err(_) => {
-                tracing::warn!(
-                    limit = CONNECTIONS_MAX,
-                    "too many connections to the admin listener; one was closed"
-                );
-                continue;
-            }
-        };
-    }
-    drop(listener);
-    connections.close();
-    let _ = tokio::time::timeout(STOP_MAX, connections.wait()).await;
+/// What is behind the API and the console. Cheap to clone.
+#[derive(Clone)]
+pub struct Site {
+    pub(crate) services: Arc<Services>,
+    /// The answers to requests that may come twice.
+    pub(crate) answers: Arc<Answers>,
+    /// Where the next pages of lists begin.
+    pub(crate) cursors: Arc<Cursors>,
+    /// How sessions began, as far as anybody asked.
+    pub(crate) starts: Arc<Mutex<Starts>>,
+    /// A permit for each recording that is being read.
+    pub(crate) replays: Arc<Semaphore>,
+    /// A permit for each stream of changes.
+    pub(crate) listeners: Arc<Semaphore>,
+    /// What has changed.
+    pub(crate) feed: Feed,
+    /// What the gateway counts.
+    pub(crate) metrics: PrometheusHandle,
+    /// Cancelled when the listener stops: what answers for long ends then.
+    pub(crate) stop: CancellationToken,
 }
 
-/// Serves one request on one connection.
-async fn connection(
-    stream: TcpStream,
-    _slot: OwnedSemaphorePermit,
-    health: Arc<dyn Health>,
-    metrics: PrometheusHandle,
-) {
-    let service = service_fn(|request| {
-        let answered = answer(request.method(), request.uri().path(), &*health, &metrics);
-        std::future::ready(Ok::<_, Infallible>(answered))
-    });
-    let serving = http1::Builder::new()
-        .keep_alive(false)
-        .max_buf_size(REQUEST_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_TIME_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(CONNECTION_TIME_MAX, serving).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection to the admin listener failed"),
-        Err(_) => tracing::debug!("a connection to the admin listener took too long"),
+impl Site {
+    /// Makes the site of a gateway. To be called within a runtime.
+    #[must_use]
+    pub fn new(services: Arc<Services>, metrics: PrometheusHandle, stop: CancellationToken) -> Self {
+        Self {
+            answers: Arc::default(),
+            cursors: Arc::new(Cursors::new()),
+            starts: Arc::default(),
+            replays: Arc::new(Semaphore::new(REPLAYS_MAX)),
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            feed: Feed::start(services.journal.clone(), stop.clone()),
+            services,
+            metrics,
+            stop,
+        }
     }
+}
+
+/// Returns everything the admin listener serves.
+#[must_use]
+pub fn router(site: &Site, health: Arc<dyn Health>) -> Router {
+    pages(health, site.metrics.clone()).merge(api::router(site.clone()))
+}
+
+/// Returns the pages that nobody has to log in for: they answer whatever no other route does.
+fn pages(health: Arc<dyn Health>, metrics: PrometheusHandle) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let answered = answer(request.method(), request.uri().path(), &*health, &metrics);
+        std::future::ready(answered)
+    })
 }

@@ -1,14 +1,21 @@
 //! The command line. Text for people by default, `--json` for machines.
 //!
 //! Exit status: 0 when what was asked holds, 1 when it does not, 64 for a bad command line or
-//! configuration.
+//! configuration, 75 when nobody has answered yet, 77 when policy or a person says no.
 
+pub mod access;
+pub mod approvals;
 pub mod check;
 pub mod explain;
+pub mod grants;
 mod head;
+pub(crate) use head::Head;
 pub mod journal;
+pub mod remote;
 pub mod replay;
+pub mod revoke;
 pub mod run;
+pub mod sessions;
 pub mod terminal;
 
 use std::path::PathBuf;
@@ -31,7 +38,7 @@ pub const EXIT_IO: u8 = 74;
     version,
     about = "Stands between agents and the systems they work on: knows, judges, records and masks.",
     after_help = "Exit status: 0 when what was asked holds, 1 when it does not, 64 for a bad command line or \
-configuration.\n\nExamples:\n  tidegate serve --config tidegate.toml\n  tidegate check --config tidegate.toml\n  tidegate check --schema > tidegate.cedarschema\n  \
+configuration, 75 when nobody has answered yet, 77 when policy or a person says no.\n\nExamples:\n  tidegate serve --config tidegate.toml\n  tidegate check --config tidegate.toml\n  tidegate check --schema > tidegate.cedarschema\n  \
 tidegate explain --config tidegate.toml --as '{\"sub\":\"agent-7\",\"groups\":[\"analysts\"]}' \\\n    --resource \
 customers --sql \"select name from customers\""
 )]
@@ -59,6 +66,27 @@ pub enum Command {
     Journal(journal::JournalCommand),
     /// Show what a session sent and saw.
     Replay(replay::ReplayArgs),
+    /// List what waits for people to answer.
+    Approvals(approvals::ApprovalsArgs),
+    /// Agree to what waits.
+    Approve(approvals::ApproveArgs),
+    /// Say no to what waits.
+    Deny(approvals::DenyArgs),
+    /// Ask for access for a time.
+    Request(grants::RequestArgs),
+    /// List who has access for a time.
+    Grants(grants::GrantsArgs),
+    /// Shut somebody or something out, or end a session, at once.
+    Revoke(revoke::RevokeArgs),
+    /// List who and what is shut out.
+    Locks(revoke::LocksArgs),
+    /// Lift a lock.
+    Lift(revoke::LiftArgs),
+    /// List who is connected.
+    Sessions(sessions::SessionsArgs),
+    /// Review who has access.
+    #[command(subcommand)]
+    Access(access::AccessCommand),
 }
 
 const SERVE_HELP: &str = "\

@@ -11,7 +11,7 @@ mod json;
 mod keys;
 mod provider;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -10,6 +10,7 @@ mod connect;
 mod context;
 mod load;
 mod names;
+mod own;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,9 @@ pub struct Policy {
     set: PolicySet,
     /// What the policies say about asking.
     askings: Askings,
+    /// The part of it that decides about the gateway's own doors.
+    own: PolicySet,
+    own_door: EntityUid,
     hash: String,
     types: Types,
     /// Every configured tag with its parents.
@@ -90,6 +94,8 @@ impl Policy {
         Ok(Self {
             uses_clock: load::reads(&loaded.set, "now"),
             uses_grants: load::reads(&loaded.set, "grant"),
+            own: own::policies(&loaded.set, &types.resource(ResourceName::GATEWAY)),
+            own_door: types.resource(ResourceName::GATEWAY),
             set: loaded.set,
             askings: loaded.askings,
             hash: loaded.hash,
@@ -289,7 +295,9 @@ impl Policy {
         let Ok(request) = request else {
             return Answer::Failed(broken());
         };
-        let response = self.authorizer.is_authorized(&request, &self.set, entities);
+        let response = self
+            .authorizer
+            .is_authorized(&request, self.deciding(resource), entities);
         let failed: BTreeSet<String> = response
             .diagnostics()
             .errors()
@@ -307,6 +315,15 @@ impl Policy {
         match response.decision() {
             Decision::Allow => Answer::Permitted(policies),
             Decision::Deny => Answer::Denied(policies),
+        }
+    }
+
+    /// Returns the policies that decide about `resource`.
+    fn deciding(&self, resource: &EntityUid) -> &PolicySet {
+        if *resource == self.own_door {
+            &self.own
+        } else {
+            &self.set
         }
     }
 
@@ -364,7 +381,7 @@ impl Policy {
         };
         let hint = self
             .subject(principal)
-            .map(|subject| advice::hint(&self.set, &subject, action, resource, &policies));
+            .map(|subject| advice::hint(self.deciding(resource), &subject, action, resource, &policies));
         let mut refusal = Refusal::new(Rule::PolicyDenied, Fault::Client, message);
         refusal.policies = policies;
         match hint {

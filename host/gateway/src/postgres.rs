@@ -27,7 +27,7 @@ use self::dial::Target;
 pub(crate) use self::session::serve_client;
 #[cfg(test)]
 pub(crate) use self::sessions::EndingCell;
-pub(crate) use self::sessions::{Ending, Live, Notice, Sessions};
+pub(crate) use self::sessions::{Doing, Ending, Live, Notice, Sessions};
 use crate::clock;
 use crate::config::{Config, ResourceConfig};
 use crate::policy::Policy;

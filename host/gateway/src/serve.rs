@@ -56,16 +56,22 @@ pub async fn serve(config: Config) -> Result<()> {
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let admin_tls = match &config.tls {
+        Some(tls) if config.listen.admin_tls => Some(tls::admin(tls)?),
+        _ => None,
+    };
     let gateway = Gateway::start(&config).await?;
     let stop = CancellationToken::new();
     let health: Arc<dyn admin::Health> = Arc::clone(&gateway.readiness) as _;
     let mut background = gateway.begin_background(&config, &stop)?;
     if let Some(listener) = admin {
         announce("admin", &listener)?;
+        let site = admin::Site::new(Arc::clone(&gateway.services), metrics, stop.clone());
+        let router = admin::router(&site, health);
         background.push(tokio::spawn(admin::serve(
             listener,
-            health,
-            metrics,
+            admin_tls,
+            router,
             stop.clone(),
         )));
     }
@@ -131,8 +137,8 @@ impl Drop for Open {
 }
 
 /// The running gateway.
-struct Gateway {
-    services: Arc<Services>,
+pub(crate) struct Gateway {
+    pub(crate) services: Arc<Services>,
     readiness: Arc<Readiness>,
     workers: Workers,
     state: State,
@@ -183,7 +189,7 @@ fn times(resource: &ResourceConfig) -> (ResourceName, Times) {
 const CONNECTIONS_EXTRA: usize = 512;
 
 impl Gateway {
-    async fn start(config: &Config) -> Result<Self> {
+    pub(crate) async fn start(config: &Config) -> Result<Self> {
         let policy = Arc::new(Policy::load(&config.policy_files, &Names::of(config))?);
         let plugins = plugins::load(config).await?;
         let state = State::open(&config.state.database)
@@ -249,6 +255,7 @@ impl Gateway {
             identity,
             journal: journal.clone(),
             recordings,
+            recordings_place: place,
             sessions,
             locks,
             grants,

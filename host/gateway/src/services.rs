@@ -38,6 +38,8 @@ pub struct Services {
     pub journal: Journal,
     /// Where sessions are recorded.
     pub recordings: Recordings,
+    /// Where that is: `file:` and a folder.
+    pub recordings_place: String,
     /// The live sessions.
     pub(crate) sessions: Arc<Sessions>,
     /// Who and what is shut out.

@@ -18,6 +18,9 @@ use crate::config::{SslMode, TlsConfig};
 /// The protocol name of PostgreSQL in ALPN.
 pub(crate) const ALPN_POSTGRES: &[u8] = b"postgresql";
 
+/// The protocol name of HTTP/1.1 in ALPN.
+const ALPN_HTTP: &[u8] = b"http/1.1";
+
 /// Why TLS could not be set up. Names files, never their content.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -49,13 +52,25 @@ fn file_error(file: &Path, reason: impl ToString) -> TlsError {
 /// # Errors
 /// [`TlsError`], naming the file.
 pub fn server(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    serving(config, ALPN_POSTGRES)
+}
+
+/// Loads the same for the admin listener, which speaks HTTP/1.1 and nothing else.
+///
+/// # Errors
+/// [`TlsError`], naming the file.
+pub fn admin(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    serving(config, ALPN_HTTP)
+}
+
+fn serving(config: &TlsConfig, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&config.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|e| file_error(&config.key, e))?;
     let mut server = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     // A client that offers only other protocols meant another server: it is turned away.
-    server.alpn_protocols = vec![ALPN_POSTGRES.to_vec()];
+    server.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(server))
 }
 

@@ -3,9 +3,13 @@
 //! The two entries per operation are on the hot path. What they share between executions of
 //! one statement is rendered once ([`Judgement`]); the rest is written without a detour.
 
+mod door;
+
 use std::io::Write as _;
 
 use serde::Serialize;
+
+pub use door::{DoorIntent, DoorOutcome};
 
 use crate::approval::{Standing, Subject};
 use crate::assessment::Assessment;
@@ -387,12 +391,7 @@ impl Intent<'_> {
         if let Some(approval) = &self.approval {
             let _ = write!(out, r#","approval":"{approval}""#);
         }
-        let body = out.len();
-        out.extend_from_slice(&self.judgement.json);
-        match out.get_mut(body) {
-            Some(brace) => *brace = b',',
-            None => out.push(b'}'),
-        }
+        push_members(&self.judgement.json, out);
     }
 }
 
@@ -453,6 +452,16 @@ const TEXT_BYTES_MAX: usize = 4 << 10;
 #[must_use]
 pub fn short(text: &str) -> &str {
     cut(text, TEXT_BYTES_MAX)
+}
+
+/// Continues an entry with the members of a rendered object, and closes it.
+fn push_members(object: &[u8], out: &mut Vec<u8>) {
+    let body = out.len();
+    out.extend_from_slice(object);
+    match out.get_mut(body) {
+        Some(brace) => *brace = b',',
+        None => out.push(b'}'),
+    }
 }
 
 /// Cuts `text` to at most `max` bytes, on a character boundary.

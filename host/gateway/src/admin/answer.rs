@@ -1,9 +1,9 @@
 //! What each page says. Pure but for what it asks of the gateway's health.
 
-use bytes::Bytes;
+use axum::body::Body;
+use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, Response, StatusCode};
-use http_body_util::Full;
+use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
@@ -18,7 +18,8 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const INDEX: &str = "tidegate\n\n\
     /healthz   200 while the process does its work\n\
     /readyz    200 while clients should be sent here, else 503 with the reasons\n\
-    /metrics   for Prometheus\n";
+    /metrics   for Prometheus\n\
+    /api/v1    for programs and the command line; /api/v1/openapi.json describes it\n";
 
 #[derive(Serialize)]
 struct Alive {
@@ -40,7 +41,7 @@ pub(super) fn answer(
     path: &str,
     health: &dyn Health,
     metrics: &PrometheusHandle,
-) -> Response<Full<Bytes>> {
+) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
         refused
@@ -76,7 +77,7 @@ pub(super) fn answer(
     }
 }
 
-fn json(body: &impl Serialize, well: bool) -> Response<Full<Bytes>> {
+fn json(body: &impl Serialize, well: bool) -> Response {
     let status = if well {
         StatusCode::OK
     } else {
@@ -88,8 +89,8 @@ fn json(body: &impl Serialize, well: bool) -> Response<Full<Bytes>> {
     page(status, JSON, text)
 }
 
-fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn page(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

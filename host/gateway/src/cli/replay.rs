@@ -77,7 +77,7 @@ fn speed(text: &str) -> Result<f64, String> {
 pub async fn command(args: ReplayArgs) -> u8 {
     let mut out = io::BufWriter::new(io::stdout());
     let done = match open(&args) {
-        Ok(place) => replay(&place, &args, &mut out).await,
+        Ok(place) => replay(&place, (0, &args.session), &shape(&args), &mut out).await,
         Err(failure) => Err(failure),
     };
     let done = done.and_then(|()| out.flush().map_err(|error| Failure::of_output(&error)));
@@ -86,9 +86,29 @@ pub async fn command(args: ReplayArgs) -> u8 {
 
 /// Where the evidence is.
 #[derive(Debug)]
-struct Place {
-    reader: Reader,
-    recordings: String,
+pub(crate) struct Place {
+    pub(crate) reader: Reader,
+    /// `file:` and the recordings' folder.
+    pub(crate) recordings: String,
+}
+
+/// How a replay is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shape {
+    /// As JSON, one object a line.
+    pub(crate) json: bool,
+    /// How many rows of each result.
+    pub(crate) rows: usize,
+    /// At how many times its speed; `None` for all at once.
+    pub(crate) speed: Option<f64>,
+}
+
+fn shape(args: &ReplayArgs) -> Shape {
+    Shape {
+        json: args.json,
+        rows: args.rows,
+        speed: args.speed,
+    }
 }
 
 fn open(args: &ReplayArgs) -> Result<Place, Failure> {
@@ -100,19 +120,24 @@ fn open(args: &ReplayArgs) -> Result<Place, Failure> {
     })
 }
 
-/// Finds the session, checks its recording, then shows it.
-async fn replay(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let session =
-        match find::session(&place.reader, &args.session).map_err(|error| journal_failure(&error))? {
-            Ok(session) => session,
-            Err(not_found) => return Err(Failure::new(EXIT_FAILED, not_found)),
-        };
+/// Finds the session whose id begins with a text, from an entry of the journal on, checks its
+/// recording, then shows it.
+pub(crate) async fn replay(
+    place: &Place,
+    (from, prefix): (u64, &str),
+    shape: &Shape,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let session = match find::session(&place.reader, from, prefix).map_err(|error| journal_failure(&error))? {
+        Ok(session) => session,
+        Err(not_found) => return Err(Failure::new(EXIT_FAILED, not_found)),
+    };
     let segments = check(place, &session).await?;
-    let mut show = Show::new(out, args.json);
+    let mut show = Show::new(out, shape.json);
     let wrote = |error| Failure::of_output(&error);
     show.begin(&session, segments).map_err(wrote)?;
     let mut recording = session_reader(place, &session)?;
-    let mut decoder = Decoder::new(args.rows);
+    let mut decoder = Decoder::new(shape.rows);
     let mut before = None;
     while let Some(segment) = recording
         .next_segment()
@@ -129,11 +154,11 @@ async fn replay(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result
         for event in segment.events() {
             let event = event.map_err(|error| Failure::of(EXIT_FAILED, &error))?;
             let t_us = decoder.event(&event);
-            pause(args.speed, before.replace(t_us), t_us).await;
+            pause(shape.speed, before.replace(t_us), t_us).await;
             for (t_us, what) in decoder.shown() {
                 show.event(t_us, &what).map_err(wrote)?;
             }
-            if args.speed.is_some() {
+            if shape.speed.is_some() {
                 show.flush().map_err(wrote)?;
             }
         }

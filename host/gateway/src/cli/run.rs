@@ -17,7 +17,7 @@ use crate::postgres::Upstream;
 use crate::{clock, log, plugins};
 
 /// Said of an explanation whose upstream could not be asked.
-const NO_CATALOG: &str = "the upstream's catalog could not be read, so tags, masking and what views and functions do \
+pub(crate) const NO_CATALOG: &str = "the upstream's catalog could not be read, so tags, masking and what views and functions do \
 are not taken into account";
 
 /// Carries out a command; returns the exit status.
@@ -40,6 +40,16 @@ pub fn command(command: Command) -> u8 {
             Command::Explain(args) => explain_statement(&args).await,
             Command::Journal(command) => super::journal::command(command).await,
             Command::Replay(args) => super::replay::command(args).await,
+            Command::Approvals(args) => super::approvals::list(args).await,
+            Command::Approve(args) => super::approvals::approve(args).await,
+            Command::Deny(args) => super::approvals::deny(args).await,
+            Command::Request(args) => super::grants::request(args).await,
+            Command::Grants(args) => super::grants::list(args).await,
+            Command::Revoke(args) => super::revoke::revoke(args).await,
+            Command::Locks(args) => super::revoke::list(args).await,
+            Command::Lift(args) => super::revoke::lift(args).await,
+            Command::Sessions(args) => super::sessions::list(args).await,
+            Command::Access(command) => super::access::command(command).await,
         }
     })
 }

@@ -106,11 +106,11 @@ pub fn moment(unix_us: u64) -> String {
 
 /// Why a command ends without having done what was asked.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// The exit status.
-    pub(super) status: u8,
+    pub(crate) status: u8,
     /// For the person who asked; escaped when it is printed.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 impl Failure {

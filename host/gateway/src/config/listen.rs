@@ -12,8 +12,10 @@ use super::section::Section;
 pub struct ListenConfig {
     /// PostgreSQL clients.
     pub postgres: SocketAddr,
-    /// Health and metrics.
+    /// API, console, health and metrics.
     pub admin: Option<SocketAddr>,
+    /// Whether the admin listener speaks TLS, with the certificate of `[tls]`.
+    pub admin_tls: bool,
     /// Whether PostgreSQL clients may send their token without TLS. Loopback only.
     pub insecure_plaintext: bool,
 }
@@ -52,6 +54,8 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
         socket_address,
     );
     let admin = section.parse("admin", socket_address);
+    let admin_tls = section.flag("admin_tls");
+    check_admin(&section, admin, admin_tls, has_tls);
     let insecure_plaintext = section.flag("insecure_plaintext");
     section.not_built_yet("http", "the HTTP listener");
     section.not_built_yet("ssh", "the SSH listener");
@@ -79,6 +83,38 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
     Some(ListenConfig {
         postgres: postgres?,
         admin,
+        admin_tls,
         insecure_plaintext,
     })
+}
+
+/// Tokens and what they open go over the admin listener: beyond this machine only encrypted.
+fn check_admin(section: &Section<'_>, admin: Option<SocketAddr>, admin_tls: bool, has_tls: bool) {
+    if admin_tls && !has_tls {
+        section.fault(
+            "admin_tls",
+            problem(
+                "has no certificate to show",
+                "set [tls] certificate and key, or take it out",
+            ),
+        );
+    }
+    if admin_tls && !section.has("admin") {
+        section.fault(
+            "admin_tls",
+            problem(
+                "has no listener",
+                "set admin = \"127.0.0.1:8443\", or take it out",
+            ),
+        );
+    }
+    if let Some(address) = admin.filter(|address| !address.ip().is_loopback() && !admin_tls) {
+        section.fault(
+            "admin",
+            problem(
+                format!("would carry tokens in clear text over {address}"),
+                "set admin_tls = true, or listen on 127.0.0.1",
+            ),
+        );
+    }
 }

@@ -110,7 +110,15 @@ fn one(kind: PluginKind) -> String {
 }
 
 pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>) -> Option<ResourceConfig> {
-    let name = section.require("name", "name the resource, e.g. \"customers\"", name);
+    let name = section.require("name", "name the resource, e.g. \"customers\"", |text| {
+        if text == ResourceName::GATEWAY {
+            return Err(problem(
+                format!("\"{text}\" is the gateway itself"),
+                "give the resource another name",
+            ));
+        }
+        name(text)
+    });
     let kinds = choice(&[("postgres", true), ("http", false), ("ssh", false)]);
     let kind = section.require("kind", "write kind = \"postgres\"", kinds);
     if kind == Some(false) {

@@ -386,3 +386,40 @@ fn an_empty_file_tells_what_is_needed() {
         );
     }
 }
+
+#[test]
+fn the_admin_listener_carries_tokens_so_it_is_encrypted_or_local() {
+    let admin = "admin    = \"127.0.0.1:8443\"";
+    let far = "admin    = \"0.0.0.0:8443\"";
+    let refused = faults(admin, far);
+    assert!(
+        refused.contains("would carry tokens in clear text over 0.0.0.0:8443"),
+        "{refused}"
+    );
+    let far = EXAMPLE.replacen(admin, &format!("{far}\nadmin_tls = true"), 1);
+    assert!(parse(&far).expect("valid").listen.admin_tls);
+    let no_listener = faults(admin, "admin_tls = true");
+    assert!(
+        no_listener.contains("admin_tls: has no listener"),
+        "{no_listener}"
+    );
+    let without = far.replacen(
+        "[tls]\ncertificate = \"tls/server.pem\"\nkey = \"tls/server.key\"",
+        "",
+        1,
+    );
+    let no_certificate = rendered(&without);
+    assert!(
+        no_certificate.contains("has no certificate to show"),
+        "{no_certificate}"
+    );
+}
+
+#[test]
+fn no_resource_is_called_like_the_gateway_itself() {
+    let refused = faults("name     = \"customers\"", "name     = \"tidegate\"");
+    assert!(
+        refused.contains("\"tidegate\" is the gateway itself"),
+        "{refused}"
+    );
+}

@@ -1,3 +1,3 @@
 mod provider;
-mod signer;
+pub(crate) mod signer;
 mod tokens;

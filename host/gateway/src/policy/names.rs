@@ -35,7 +35,10 @@ impl Names {
         for literal in policy.entity_literals() {
             let id = literal.id().unescaped();
             let fault = match literal.type_name().basename() {
-                "Resource" => unknown("resource", id, self.resources.iter().map(ResourceName::as_str)),
+                "Resource" => {
+                    let configured = self.resources.iter().map(ResourceName::as_str);
+                    unknown("resource", id, configured.chain([ResourceName::GATEWAY]))
+                }
                 "Tag" => {
                     let known = self.tags.iter().flat_map(|tag| with_parents(tag.as_str()));
                     unknown("tag", id, known)

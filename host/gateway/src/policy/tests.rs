@@ -387,3 +387,39 @@ fn what_the_policies_are_asked_always_fits_the_schema() {
         }
     }
 }
+
+#[test]
+fn only_policies_that_name_the_gateway_open_its_own_doors() {
+    let policy = load(
+        r#"
+@id("all") permit (principal, action, resource);
+@id("reads") permit (principal in Group::"auditors", action == Action::"execute", resource == Resource::"tidegate")
+when { context.operation.kind == "read" };
+@id("never") forbid (principal in Group::"interns", action, resource);
+"#,
+    );
+    let own = ResourceName::new(ResourceName::GATEWAY);
+    let ask = |groups: &[&str], kind| {
+        let operation = Operation {
+            resource: &own,
+            facts: &facts(kind),
+            assessment: &Assessment::default(),
+            protocol: "api",
+            grant: None,
+        };
+        policy.execute(&principal(groups), &operation, 0)
+    };
+    assert!(matches!(
+        ask(&["auditors"], OperationKind::Read),
+        Verdict::Run { .. }
+    ));
+    assert!(matches!(
+        ask(&["auditors"], OperationKind::Write),
+        Verdict::Refuse(_)
+    ));
+    assert!(matches!(ask(&[], OperationKind::Read), Verdict::Refuse(_)));
+    let forbidden = refusal(ask(&["auditors", "interns"], OperationKind::Read));
+    assert_eq!(forbidden.policies, ["never"]);
+    let elsewhere = execute(&policy, &[], OperationKind::Write, 0);
+    assert!(matches!(elsewhere, Verdict::Run { .. }));
+}

@@ -101,3 +101,51 @@ fn the_longest_statement_fits_an_entry_of_the_log() {
     assert!(judgement.json.len() < 60_000, "{}", judgement.json.len());
     assert_eq!(parse(&judgement.json)["statement_cut"], true);
 }
+
+#[test]
+fn what_is_done_to_the_gateway_itself_names_who_does_it() {
+    let verdict = Verdict::Run {
+        policies: vec!["auditors".into()],
+    };
+    let judgement = judgement(&verdict, "read recording session/1");
+    let principal = Principal {
+        identity: "corp".into(),
+        issuer: "https://idp".into(),
+        subject: "an \"auditor\"".into(),
+        groups: vec!["auditors".into()],
+        kind: crate::PrincipalKind::Person,
+        delegation: Vec::new(),
+        client: None,
+        token_id: None,
+    };
+    let operation = OperationId::new(2, [2; 10]);
+    let mut out = b"before".to_vec();
+    DoorIntent {
+        operation,
+        door: "api",
+        principal: &principal,
+        judgement: &judgement,
+    }
+    .encode(9, &mut out);
+    let entry = parse(&out[6..]);
+    assert_eq!(entry["kind"], "op.intent");
+    assert_eq!((&entry["v"], &entry["t_us"]), (&1.into(), &9.into()));
+    assert_eq!(entry["operation"], operation.to_string());
+    assert_eq!(entry["principal"]["subject"], "an \"auditor\"");
+    assert_eq!(entry["resource"], "tidegate");
+    assert_eq!(entry["statement"], "read recording session/1");
+    assert_eq!(entry["verdict"], "run");
+    assert_eq!(entry.get("session"), None);
+
+    out.clear();
+    DoorOutcome {
+        operation,
+        door: "api",
+        result: "ok",
+        took_us: 5,
+    }
+    .encode(10, &mut out);
+    let entry = parse(&out);
+    assert_eq!(entry["kind"], "op.outcome");
+    assert_eq!((&entry["result"], &entry["took_us"]), (&"ok".into(), &5.into()));
+}

@@ -15,6 +15,8 @@ const ID_MAX: usize = 18;
 /// What is shown of the two kinds that make up most of a journal, in this order.
 const INTENT: &[&str] = &[
     "session",
+    "door",
+    "principal",
     "verdict",
     "refusal",
     "class",
@@ -22,7 +24,9 @@ const INTENT: &[&str] = &[
     "binds",
     "statement",
 ];
-const OUTCOME: &[&str] = &["session", "result", "sqlstate", "rows", "masked", "took_us"];
+const OUTCOME: &[&str] = &[
+    "session", "door", "result", "sqlstate", "rows", "masked", "took_us",
+];
 
 /// Renders an entry. An error is a line too: what is there is not an entry.
 pub(super) fn render(index: u64, bytes: &[u8]) -> Result<String, String> {

@@ -27,13 +27,18 @@ pub(super) struct Session {
     pub(super) ended: Option<(u64, String, u64)>,
 }
 
-/// Returns the one session whose id begins with `prefix`, else what to tell who asked for it.
-pub(super) fn session(reader: &Reader, prefix: &str) -> Result<Result<Session, String>, ReadError> {
+/// Returns the one session that began at entry `from` or later and whose id begins with
+/// `prefix`, else what to tell who asked for it.
+pub(super) fn session(
+    reader: &Reader,
+    from: u64,
+    prefix: &str,
+) -> Result<Result<Session, String>, ReadError> {
     let prefix = prefix.to_ascii_lowercase();
     let mut found: VecDeque<Session> = VecDeque::new();
     let mut others: VecDeque<Session> = VecDeque::new();
     let mut count = 0_u64;
-    for entry in reader.entries(0) {
+    for entry in reader.entries(from) {
         let entry = entry?;
         let Ok(head) = serde_json::from_slice::<Head<'_>>(&entry.bytes) else {
             continue;

@@ -94,7 +94,7 @@ fn it_can_be_played_at_its_own_speed() {
             speed: Some(2.0),
             ..args("00000000")
         };
-        replay(&stage.place(), &args, &mut Vec::new())
+        replay(&stage.place(), (0, &args.session), &shape(&args), &mut Vec::new())
             .await
             .expect("replayed");
         assert_eq!(

@@ -102,7 +102,7 @@ impl Stage {
             .build()
             .expect("a runtime");
         let mut out = Vec::new();
-        runtime.block_on(replay(&self.place(), args, &mut out))?;
+        runtime.block_on(replay(&self.place(), (0, &args.session), &shape(args), &mut out))?;
         Ok(String::from_utf8(out).expect("text"))
     }
 

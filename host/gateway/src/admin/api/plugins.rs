@@ -1,0 +1,103 @@
+//! `GET /api/v1/plugins`: what is loaded, and how it fares.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::admin::Site;
+use crate::admin::caller::Caller;
+use crate::admin::operation::{Deed, Door, perform};
+use crate::admin::output::Reply;
+use crate::admin::problem::{Problem, ProblemBody};
+
+/// The loaded plugins.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PluginList {
+    /// In configured order.
+    plugins: Vec<PluginBody>,
+}
+
+/// One plugin.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PluginBody {
+    /// Its configured name.
+    name: String,
+    /// `masker`, `classifier`, `approver` or `exporter`.
+    kind: String,
+    /// SHA-256 of the component, in hex.
+    sha256: String,
+    /// What the component calls itself.
+    component: String,
+    /// Its version.
+    version: String,
+    /// What it says of itself, in one sentence. Not to be believed.
+    summary: String,
+    /// Calls since the gateway started.
+    calls: u64,
+    /// Calls that failed since then: traps, deadlines, broken contracts.
+    faults: u64,
+}
+
+/// Lists the plugins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/plugins",
+    tag = "plugins",
+    responses(
+        (status = 200, body = PluginList),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(State(site): State<Site>, caller: Caller) -> Result<Reply<PluginList>, Problem> {
+    let deed = Deed::read("list plugins", "plugins");
+    let listed = async { Ok(plugins(&site)) };
+    let plugins = perform(&site.services, &caller.principal, Door::Api, deed, listed).await?;
+    Ok(Reply(PluginList { plugins }))
+}
+
+/// Returns the plugins with what was counted of them.
+pub(crate) fn plugins(site: &Site) -> Vec<PluginBody> {
+    let metrics = site.metrics.render();
+    let loaded = site.services.gate.plugins.loaded().iter();
+    loaded
+        .map(|plugin| {
+            let name = plugin.name.as_str();
+            PluginBody {
+                name: name.to_owned(),
+                kind: plugin.manifest.kind.to_string(),
+                sha256: hex::encode(plugin.sha256),
+                component: plugin.manifest.name.clone(),
+                version: plugin.manifest.version.clone(),
+                summary: plugin.manifest.summary.clone(),
+                calls: counted(&metrics, "tidegate_plugin_calls_total", name),
+                faults: counted(&metrics, "tidegate_plugin_faults_total", name),
+            }
+        })
+        .collect()
+}
+
+/// Adds up the counter `metric` of one plugin, whatever its other labels, out of the text for
+/// Prometheus.
+fn counted(metrics: &str, metric: &str, plugin: &str) -> u64 {
+    let label = format!("plugin=\"{plugin}\"");
+    metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} "))
+        .filter(|(labels, _)| labels.split(',').any(|own| own == label))
+        .filter_map(|(_, value)| value.parse::<u64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn counters_are_added_up_over_their_other_labels() {
+        let metrics = "# TYPE f counter\nf{plugin=\"a\",kind=\"masker\",fault=\"trap\"} 2\n\
+            f{plugin=\"a\",kind=\"masker\",fault=\"deadline\"} 3\nf{plugin=\"aa\",kind=\"masker\"} 7\nff{plugin=\"a\"} 9\n";
+        assert_eq!(counted(metrics, "f", "a"), 5);
+        assert_eq!(counted(metrics, "f", "aa"), 7);
+        assert_eq!(counted(metrics, "f", "b"), 0);
+    }
+}

@@ -1,0 +1,5 @@
+mod approving;
+mod callers;
+mod description;
+mod reading;
+mod revoking;
