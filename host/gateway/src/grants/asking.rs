@@ -16,7 +16,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{GRANTS_HELD_MAX, Grants};
-use crate::approvals::{Approvals, Asked, Given, Kept, Question};
+use crate::approvals::{Approvals, Asked, Filter, Given, Kept, Question};
 use crate::evidence::write_down;
 use crate::locks::Locks;
 use crate::policy::Policy;
@@ -39,6 +39,9 @@ const PROTOCOL: &str = "postgres";
 
 /// What approvals are told instead: what is asked for is no operation of a session.
 const GRANT: &str = "grant";
+
+/// How many of a principal's denied questions are looked through for the same one.
+const DENIED_MAX: usize = 32;
 
 /// What asking for grants takes.
 #[derive(Clone)]
@@ -121,7 +124,35 @@ impl Grants {
         let Some((terms, verdict)) = self.connecting(by, resource) else {
             return Ok(None);
         };
+        self.inner.asking.locks.check(by, resource)?;
+        if let Some(refusal) = self.denied(by, resource, &terms).await {
+            return Err(refusal);
+        }
         self.put(by, resource, terms, "", verdict).await.map(Some)
+    }
+
+    /// Finds a "no" to the same question that is not older than a question lives: clients that
+    /// connect again by themselves must not ask people again each time.
+    async fn denied(&self, by: &Principal, resource: &ResourceName, terms: &Terms) -> Option<Refusal> {
+        let asking = &self.inner.asking;
+        let decide_within = asking.resources.get(resource)?.decide_within;
+        let since_us = u64::try_from(decide_within.as_micros()).unwrap_or(u64::MAX);
+        let since_us = self.inner.clock.now_us().saturating_sub(since_us);
+        let filter = Filter {
+            standing: vec![Standing::Denied],
+            requester: Some(by.key()),
+            resource: Some(resource.clone()),
+            before: None,
+            limit: Some(DENIED_MAX),
+        };
+        // Whoever cannot be told of an earlier answer asks again.
+        let denied = asking.approvals.list(&filter).await.unwrap_or_default();
+        let content = asking.content(by, resource, terms, "");
+        let same = denied.into_iter().map(|kept| kept.approval).find(|approval| {
+            let answered_us = approval.votes.last().map_or(0, |vote| vote.at_us);
+            approval.content == content && answered_us >= since_us
+        });
+        same.map(|approval| approval.refusal(Standing::Denied))
     }
 
     fn connecting(&self, by: &Arc<Principal>, resource: &ResourceName) -> Option<(Terms, Verdict)> {

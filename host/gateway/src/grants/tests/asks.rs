@@ -52,7 +52,7 @@ impl Stage {
     }
 
     async fn agree(&self, id: ApprovalId, voter: &Principal) -> Result<Standing, AnswerError> {
-        let kept = self.asking.approvals.vote(id, voter, true, "", "api").await?;
+        let kept = self.approvals().vote(id, voter, true, "", "api").await?;
         Ok(kept.approval.standing)
     }
 
@@ -162,7 +162,7 @@ async fn a_reason_is_given_where_policy_wants_one_and_is_no_novel() {
     let long = "x".repeat(model::grant::GRANT_REASON_BYTES_MAX + 1);
     assert!(stage.ask(&analyst(), write(), &long).await.is_err());
     let id = stage.ask(&analyst(), write(), "a fix").await.expect("asked");
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     assert_eq!(kept.case.reason.as_deref(), Some("a fix"));
     assert_eq!(kept.case.grant, Some(write()));
     assert_eq!(
@@ -225,7 +225,7 @@ async fn a_longer_time_than_a_grant_may_last_is_cut_when_it_is_given() {
     let stage = Stage::new(POLICY).await;
     let id = stage.asked().await;
     stage.agree(id, &member("bob", &["dba"])).await.expect("counts");
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     // What was asked for while a grant could last longer.
     let long = super::super::asking::grant(
         &kept.approval.requester,
@@ -248,7 +248,7 @@ async fn connecting_asks_for_all_that_may_be_asked_for_and_only_once() {
         panic!("asked");
     };
     assert_eq!(again, id);
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     let wanted = terms(&[OperationKind::Read, OperationKind::Write], 3_600);
     assert_eq!(kept.case.grant, Some(wanted));
     assert_eq!(kept.approval.quorum.to_string(), "2 of dba");
@@ -292,6 +292,6 @@ async fn an_answer_that_could_not_be_kept_as_a_grant_is_none_until_it_is_asked_a
     assert!(stage.held_by(&analyst()).is_empty());
     assert_eq!(stage.asked().await, id);
     assert_eq!(stage.held_by(&analyst()).len(), 1);
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     assert_eq!(kept.approval.standing, Standing::Used);
 }
