@@ -227,7 +227,7 @@ async fn a_longer_time_than_a_grant_may_last_is_cut_when_it_is_given() {
     stage.agree(id, &member("bob", &["dba"])).await.expect("counts");
     let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     // What was asked for while a grant could last longer.
-    let long = super::super::asking::grant(
+    let long = super::super::giving::grant(
         &kept.approval.requester,
         &customers(),
         terms(&[OperationKind::Read], u64::MAX),
