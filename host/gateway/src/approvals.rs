@@ -91,7 +91,7 @@ impl Waiting {
             .await
         {
             Ok(standing) => *standing,
-            // The gateway is stopping; whatever waits is withdrawn.
+            // The gateway is stopping, or somebody deleted it.
             Err(_) => Standing::Withdrawn,
         }
     }
@@ -283,7 +283,9 @@ impl Inner {
             drop(turn);
             return self.end(id, "whoever waited for it has gone", None).await;
         }
-        Ok(self.state.set_waiting(id, others).await?)
+        self.state.set_waiting(id, others).await?;
+        let _ = self.changes.send(id);
+        Ok(())
     }
 
     /// Withdraws an approval, unless it is over or somebody waits for it again.

@@ -54,7 +54,7 @@ impl Principal {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
-    /// A program. Never approves.
+    /// A program. Approves only where a policy names exactly it.
     Agent,
     /// A human being.
     Person,

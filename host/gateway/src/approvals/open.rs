@@ -126,9 +126,16 @@ impl Open {
         due.map(|(id, _)| *id).collect()
     }
 
-    /// Returns when the next one is over.
-    pub(super) fn next_due(&self) -> Option<u64> {
-        self.lock().values().map(|entry| entry.due_us).min()
+    /// Returns when the next one after `now_us` is over.
+    pub(super) fn next_due(&self, now_us: u64) -> Option<u64> {
+        let entries = self.lock();
+        let due = entries.values().map(|entry| entry.due_us);
+        due.filter(|due_us| *due_us > now_us).min()
+    }
+
+    /// Drops one that is not there any more; whoever waits for it hears that it is withdrawn.
+    pub(super) fn forget(&self, id: ApprovalId) {
+        self.lock().remove(&id);
     }
 
     /// Returns the approved ones of which no grant was made yet.

@@ -58,9 +58,12 @@ impl Inner {
             again |= !self.give(id).await;
         }
         let sweep_us = self.sweep(now_us).await;
-        let next_us = self.open.next_due().map_or(sweep_us, |due| due.min(sweep_us));
+        let next_us = self
+            .open
+            .next_due(now_us)
+            .map_or(sweep_us, |due| due.min(sweep_us));
         if again {
-            next_us.clamp(now_us.saturating_add(micros(AGAIN_AFTER)), u64::MAX)
+            next_us.min(now_us.saturating_add(micros(AGAIN_AFTER)))
         } else {
             next_us
         }
@@ -69,11 +72,14 @@ impl Inner {
     async fn expire(&self, id: ApprovalId) -> Result<(), Failure> {
         let _turn = self.turn(id).await;
         let Some(kept) = self.state.approval(id).await? else {
+            self.open.forget(id);
             return Ok(());
         };
         let (mut approval, now_us) = (kept.approval, self.clock.now_us());
         let (revision, before) = (approval.revision, approval.standing);
         if !approval.expire(now_us) {
+            // Somebody was faster; it is over, or later than it seemed.
+            self.open.tell(&approval);
             return Ok(());
         }
         approval.waiting = None;

@@ -93,16 +93,20 @@ impl KnownPlugins<'_> {
         let plugin = self.plugins.iter().find(|plugin| plugin.name.as_str() == text);
         match plugin {
             Some(plugin) if plugin.kind != kind => Err(problem(
-                format!(
-                    "the plugin \"{text}\" is a {}, not a {}",
-                    plugin.kind.label(),
-                    kind.label()
-                ),
-                format!("name a {} here", kind.label()),
+                format!("the plugin \"{text}\" is {}, not {}", one(plugin.kind), one(kind)),
+                format!("name {} here", one(kind)),
             )),
             _ => Ok(PluginName::new(text)),
         }
     }
+}
+
+fn one(kind: PluginKind) -> String {
+    let article = match kind {
+        PluginKind::Approver | PluginKind::Exporter => "an",
+        PluginKind::Classifier | PluginKind::Masker => "a",
+    };
+    format!("{article} {}", kind.label())
 }
 
 pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>) -> Option<ResourceConfig> {

@@ -286,3 +286,14 @@ async fn whoever_goes_while_it_is_asked_leaves_nothing_waiting() {
     assert_eq!(changes.recv().await, Ok(id));
     assert_eq!(stage.standing(id).await, Standing::Withdrawn);
 }
+
+#[tokio::test]
+async fn one_that_was_deleted_from_outside_keeps_nobody_waiting() {
+    let stage = Stage::new().await;
+    let mut waiting = stage.ask(question()).await;
+    stage.state.delete_approval(waiting.id).await;
+    stage.pass(30 * MINUTE_US).await;
+    assert_eq!(waiting.decided().await, Standing::Withdrawn);
+    let next_us = stage.approvals.inner.tick().await;
+    assert!(next_us > stage.now.load(Ordering::Relaxed), "the timer rests");
+}

@@ -38,6 +38,17 @@ pub(crate) fn case() -> Case {
     }
 }
 
+impl State {
+    /// Deletes an approval, as somebody with an editor would.
+    pub(crate) async fn delete_approval(&self, id: ApprovalId) {
+        sqlx::query("DELETE FROM approval WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await
+            .expect("written");
+    }
+}
+
 fn kept(number: u8) -> Kept {
     let approval = Approval {
         id: ApprovalId::new(u64::from(number), [number; 10]),
