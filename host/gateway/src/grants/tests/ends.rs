@@ -33,6 +33,24 @@ async fn a_grant_holds_for_its_time_its_principal_and_its_resource() {
 }
 
 #[tokio::test]
+async fn the_grant_that_covers_an_operation_is_the_one_that_ends_last() {
+    use model::{Facts, StatementFacts};
+
+    let stage = Stage::new("").await;
+    stage.hold("alice", 100 * SECOND, 60).await;
+    let last = stage.hold("alice", 100 * SECOND, 90).await;
+    stage.hold("alice", 100 * SECOND, 70).await;
+    let covering = |kind, now| {
+        let facts = Facts::of(StatementFacts::bare(kind));
+        let grants = &stage.grants;
+        grants.covering(&person("alice"), &customers(), &facts, now * SECOND)
+    };
+    assert_eq!(covering(OperationKind::Read, 100), Some(last));
+    assert_eq!(covering(OperationKind::Write, 100), None);
+    assert_eq!(covering(OperationKind::Read, 190), None);
+}
+
+#[tokio::test]
 async fn an_approval_gives_one_grant_and_no_second() {
     let stage = Stage::new("").await;
     let first = stage.hold("alice", 100 * SECOND, 60).await;
