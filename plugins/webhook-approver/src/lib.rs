@@ -11,24 +11,30 @@
 //! ```
 //!
 //! The receiver may answer with `{"external_id": "…", "url": "…"}`. Later it posts to the
-//! callback address, signed with the same secret and the current time:
+//! callback address, signed in the same way with a key of its own and the current time:
 //!
 //! ```json
 //! {"approval_id": "…", "decision": "approved", "by": "ann@example.com", "comment": "…"}
 //! ```
 //!
-//! `decision` is `approved`, `denied`, `expired` or `withdrawn`. With `poll_seconds` the same
-//! object is also fetched with a signed `GET url/APPROVAL_ID`; `pending` means not yet, and TLS
-//! alone vouches for the answer. When
-//! an answer is no longer wanted, `{"type": "approval.withdrawn", "approval_id", "reason"}` goes
-//! out.
+//! `decision` is `approved`, `denied`, `expired` or `withdrawn`; `by` is whoever the receiver
+//! says, and the gateway's configuration alone says which principal that is, if any. With
+//! `poll_seconds` the same object is also fetched with a signed `GET url/APPROVAL_ID`, and the
+//! response must carry the three headers too; `pending` means not yet. When an answer is no
+//! longer wanted, `{"type": "approval.withdrawn", "approval_id", "reason"}` goes out.
+//!
+//! A message whose signature does not hold, whose time is more than 300 seconds from the
+//! gateway's, or that carries one of the three headers twice, changes nothing.
 //!
 //! ```toml
 //! [plugin.config]
 //! url = "https://approvals.example.com/tidegate"
-//! secret = "secret://approvals"     # whsec_…; granted as a secret, never seen here
-//! poll_seconds = 30                 # never unless named
+//! secret = "secret://approvals"            # whsec_…; signs what goes out, never seen here
+//! answer_secret = "secret://approvals-in"  # another one; signs what comes in
+//! poll_seconds = 30                        # never unless named
 //! ```
+//!
+//! Two keys, so that nobody who can only check questions can answer them.
 
 mod message;
 mod signature;
@@ -45,8 +51,10 @@ use tidegate_sdk::{Code, Error, Issue, Manifest, Plugin, Want, export_approver};
 pub struct Config {
     /// Where questions go.
     pub url: String,
-    /// What signs questions and answers, as `secret://name`.
+    /// What signs questions, as `secret://name`.
     pub secret: String,
+    /// What signs answers, as `secret://name`; another one than `secret`.
+    pub answer_secret: String,
     /// How often to ask for an answer; never unless named.
     pub poll_seconds: Option<u32>,
 }
@@ -56,6 +64,7 @@ pub struct Config {
 pub struct WebhookApprover {
     url: String,
     secret: String,
+    answer_secret: String,
     poll_after_ms: Option<u32>,
 }
 
@@ -70,11 +79,22 @@ impl Plugin for WebhookApprover {
                 "an address like https://approvals.example.com/tidegate",
             ));
         }
-        let secret = config.secret.strip_prefix("secret://").unwrap_or("");
-        if secret.is_empty() {
+        let mut named = |pointer: &str, reference: &str| {
+            let name = reference.strip_prefix("secret://").unwrap_or("").to_owned();
+            if name.is_empty() {
+                issues.push(Issue::new(
+                    pointer,
+                    "a reference like secret://approvals, never the secret itself",
+                ));
+            }
+            name
+        };
+        let secret = named("/secret", &config.secret);
+        let answer_secret = named("/answer_secret", &config.answer_secret);
+        if !secret.is_empty() && secret == answer_secret {
             issues.push(Issue::new(
-                "/secret",
-                "a reference like secret://approvals, never the secret itself",
+                "/answer_secret",
+                "another secret than the one that signs questions",
             ));
         }
         if config.poll_seconds == Some(0) {
@@ -85,7 +105,8 @@ impl Plugin for WebhookApprover {
         }
         Ok(Self {
             url: config.url.trim_end_matches('/').to_owned(),
-            secret: secret.to_owned(),
+            secret,
+            answer_secret,
             poll_after_ms: config.poll_seconds.map(|seconds| seconds.saturating_mul(1000)),
         })
     }
@@ -99,7 +120,10 @@ impl Plugin for WebhookApprover {
         };
         manifest.wants = vec![
             want("egress", "The receiver in `url`."),
-            want("secret", "Signs with the key in `secret`."),
+            want(
+                "secret",
+                "Signs with the key in `secret`, checks with that in `answer_secret`.",
+            ),
         ];
     }
 }
@@ -127,7 +151,16 @@ impl Approver for WebhookApprover {
         }
         let request = Request::get(format!("{}/{approval_id}", self.url));
         let answer = self.send(request, approval_id)?;
-        let update = message::decision(&answer.body, unix_ms(), &answer.body)
+        // It proves itself as one that is posted to the callback address does.
+        let answer = Message {
+            method: "GET".to_owned(),
+            path: String::new(),
+            headers: answer.headers,
+            body: answer.body,
+        };
+        let at_ms = signature::signed_at(&self.answer_secret, &answer, unix_ms())?
+            .ok_or_else(|| Error::invalid_config("the signature of the receiver's answer does not hold"))?;
+        let update = message::decision(&answer, at_ms)
             .ok_or_else(|| Error::unavailable("the receiver's answer is no decision"))?;
         if update.approval_id != approval_id {
             return Err(Error::unavailable("the receiver answers for another approval"));
@@ -139,15 +172,13 @@ impl Approver for WebhookApprover {
         if message.method != "POST" {
             return Ok((Vec::new(), Reply::text(405, "POST an answer")));
         }
-        if !signature::is_genuine(&self.secret, message, unix_ms())? {
+        let Some(at_ms) = signature::signed_at(&self.answer_secret, message, unix_ms())? else {
             return Ok((Vec::new(), Reply::text(401, "the signature does not hold")));
-        }
-        Ok(
-            match message::decision(&message.body, unix_ms(), &signature::evidence(message)) {
-                Some(update) if update.decision != Decision::Pending => (vec![update], Reply::text(200, "")),
-                _ => (Vec::new(), Reply::text(400, "not a decision")),
-            },
-        )
+        };
+        Ok(match message::decision(message, at_ms) {
+            Some(update) if update.decision != Decision::Pending => (vec![update], Reply::text(200, "")),
+            _ => (Vec::new(), Reply::text(400, "not a decision")),
+        })
     }
 
     fn withdraw(&self, approval_id: &str, _: &Ticket, reason: &str) -> Result<(), Error> {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use tidegate_sdk::Error;
-use tidegate_sdk::approver::{Ask, Decision, Update, Vote};
+use tidegate_sdk::approver::{Ask, Decision, Message, Update, Vote};
+
+use crate::signature;
 
 #[derive(Serialize)]
 struct Question<'a> {
@@ -91,22 +93,27 @@ pub(crate) fn receipt(body: &[u8]) -> Receipt {
     receipt.external_id = receipt
         .external_id
         .filter(|id| (1..=EXTERNAL_ID_BYTES_MAX).contains(&id.len()));
+    // People will click on it.
+    receipt.url = receipt.url.filter(|url| {
+        let is_web = url.starts_with("https://") || url.starts_with("http://");
+        is_web && url.len() <= URL_BYTES_MAX && url.bytes().all(|b| b.is_ascii_graphic())
+    });
     receipt
 }
 
-/// Reads a decision; `None` if it is none, or a vote of nobody.
-pub(crate) fn decision(body: &[u8], at_ms: u64, evidence: &[u8]) -> Option<Update> {
-    let mut answer: Answer = serde_json::from_slice(body).ok()?;
+/// Reads the decision of a message that was signed at this time; `None` if it is none, or a
+/// vote of nobody.
+pub(crate) fn decision(message: &Message, at_ms: u64) -> Option<Update> {
+    let mut answer: Answer = serde_json::from_slice(&message.body).ok()?;
     answer
         .comment
         .truncate(answer.comment.floor_char_boundary(COMMENT_BYTES_MAX));
-    let evidence = evidence[..evidence.len().min(EVIDENCE_BYTES_MAX)].to_vec();
-    let voted = !answer.by.is_empty();
+    let voted = (1..=NAME_BYTES_MAX).contains(&answer.by.len());
     let vote = Vote {
         by: answer.by,
         at_ms,
         comment: answer.comment,
-        evidence,
+        evidence: message.evidence(&signature::PROOF),
     };
     let decision = match answer.decision.as_str() {
         "approved" if voted => Decision::Approved(vote),
@@ -123,7 +130,10 @@ pub(crate) fn decision(body: &[u8], at_ms: u64, evidence: &[u8]) -> Option<Updat
     })
 }
 
-/// The contract's limits for an id, a comment and the evidence.
+/// The contract's limits for an id and a comment, and what the host takes as a name.
 const EXTERNAL_ID_BYTES_MAX: usize = 512;
 const COMMENT_BYTES_MAX: usize = 4 << 10;
-const EVIDENCE_BYTES_MAX: usize = 16 << 10;
+const NAME_BYTES_MAX: usize = 512;
+
+/// What browsers agree on as an address.
+const URL_BYTES_MAX: usize = 2 << 10;

@@ -13,6 +13,9 @@ const AGE_SECONDS_MAX: u64 = 300;
 /// How many signatures of one message are tried: two keys in rotation and some room.
 const SIGNATURES_MAX: usize = 8;
 
+/// The headers that are signed, or sign.
+pub(crate) const PROOF: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+
 pub(crate) fn sign(secret: &str, id: &str, seconds: u64, body: &[u8]) -> Result<String, Error> {
     Ok(format!(
         "v1,{}",
@@ -20,21 +23,19 @@ pub(crate) fn sign(secret: &str, id: &str, seconds: u64, body: &[u8]) -> Result<
     ))
 }
 
-/// Returns whether a message is signed by the secret and not too old.
-pub(crate) fn is_genuine(secret: &str, message: &Message, now_ms: u64) -> Result<bool, Error> {
-    let (Some(id), Some(timestamp), Some(signatures)) = (
-        message.header("webhook-id"),
-        message.header("webhook-timestamp"),
-        message.header("webhook-signature"),
-    ) else {
-        return Ok(false);
+/// Returns when a message was signed, in milliseconds of Unix time; `None` unless the secret
+/// signed it and it is not too old. Within that age the same message may come again: it names
+/// the same answer of the same person at the same time, and the host counts it once.
+pub(crate) fn signed_at(secret: &str, message: &Message, now_ms: u64) -> Result<Option<u64>, Error> {
+    let [Some(id), Some(timestamp), Some(signatures)] = PROOF.map(|name| message.sole_header(name)) else {
+        return Ok(None);
     };
     // A full stop in the id would let one signed text be read as two different messages.
-    let fresh = timestamp
-        .parse::<u64>()
-        .is_ok_and(|at| at.abs_diff(now_ms / 1000) <= AGE_SECONDS_MAX);
-    if !fresh || id.contains('.') {
-        return Ok(false);
+    let Some(at) = seconds(timestamp).filter(|_| !id.contains('.')) else {
+        return Ok(None);
+    };
+    if at.abs_diff(now_ms / 1000) > AGE_SECONDS_MAX {
+        return Ok(None);
     }
     let expected = mac(secret, id, timestamp, &message.body)?;
     let matches = |signature: &str| {
@@ -43,18 +44,14 @@ pub(crate) fn is_genuine(secret: &str, message: &Message, now_ms: u64) -> Result
             .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
         given.is_some_and(|given| bool::from(given.ct_eq(&expected)))
     };
-    Ok(signatures.split(' ').take(SIGNATURES_MAX).any(matches))
+    let is_genuine = signatures.split(' ').take(SIGNATURES_MAX).any(matches);
+    Ok(is_genuine.then(|| at.saturating_mul(1000)))
 }
 
-/// What proves a message later on: the headers that were signed or sign, and the body.
-pub(crate) fn evidence(message: &Message) -> Vec<u8> {
-    let mut evidence = Vec::new();
-    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        evidence.extend_from_slice(format!("{name}: {}\n", message.header(name).unwrap_or("")).as_bytes());
-    }
-    evidence.push(b'\n');
-    evidence.extend_from_slice(&message.body);
-    evidence
+/// Reads a time of digits only: `parse` takes a sign too, which another reader may not.
+fn seconds(timestamp: &str) -> Option<u64> {
+    let is_plain = timestamp.bytes().all(|b| b.is_ascii_digit());
+    timestamp.parse().ok().filter(|_| is_plain)
 }
 
 fn mac(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> Result<Vec<u8>, Error> {

@@ -1,12 +1,15 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tidegate_sdk::Code;
 use tidegate_sdk::approver::{Approver, Ask, Decision, Message, Principal, Ticket};
+use tidegate_sdk::host::secrets;
 use tidegate_sdk::http::Answer;
 use tidegate_sdk::testing::{Host, issues, plugin};
 
 use super::{WebhookApprover, signature};
 
-const CONFIG: &str =
-    r#"{"url":"https://approvals.example.com/t/","secret":"secret://key","poll_seconds":30}"#;
+const CONFIG: &str = r#"{"url":"https://approvals.example.com/t/","secret":"secret://key",
+    "answer_secret":"secret://theirs","poll_seconds":30}"#;
 const NOW_MS: u64 = 1_614_265_330_000;
 
 fn host() -> Host {
@@ -14,6 +17,7 @@ fn host() -> Host {
     Host::new()
         .at_ms(NOW_MS)
         .secret("key", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        .secret("theirs", "whsec_VGhlIHJlY2VpdmVyJ3Mgb3duIGtleS4=")
 }
 
 fn ask() -> Ask {
@@ -46,8 +50,13 @@ fn ticket() -> Ticket {
     }
 }
 
+/// What the receiver would send, with its key.
 fn signed(body: &str, at_seconds: u64) -> Message {
-    let signature = signature::sign("key", "msg-1", at_seconds, body.as_bytes()).expect("a signature");
+    signed_by("theirs", body, at_seconds)
+}
+
+fn signed_by(secret: &str, body: &str, at_seconds: u64) -> Message {
+    let signature = signature::sign(secret, "msg-1", at_seconds, body.as_bytes()).expect("a signature");
     let header = |name: &str, value: String| (name.to_owned(), value);
     Message {
         method: "POST".to_owned(),
@@ -59,6 +68,14 @@ fn signed(body: &str, at_seconds: u64) -> Message {
         ],
         body: body.as_bytes().to_vec(),
     }
+}
+
+/// The same as the answer to a poll.
+fn polled(body: &str, at_seconds: u64) -> Answer {
+    let message = signed(body, at_seconds);
+    let mut answer = Answer::new(200, message.body);
+    answer.headers = message.headers;
+    answer
 }
 
 const APPROVED: &str =
@@ -158,7 +175,11 @@ fn a_signed_answer_is_a_vote_with_its_proof() {
     let Decision::Approved(vote) = &updates[0].decision else {
         panic!("{updates:?}")
     };
-    assert_eq!((vote.by.as_str(), vote.at_ms), ("ann@example.com", NOW_MS));
+    assert_eq!(
+        (vote.by.as_str(), vote.at_ms),
+        ("ann@example.com", NOW_MS - 299_000)
+    );
+    assert!(vote.evidence.starts_with(b"webhook-id: msg-1\n"));
     assert!(vote.evidence.ends_with(APPROVED.as_bytes()));
 }
 
@@ -171,10 +192,24 @@ fn an_answer_that_is_forged_old_or_incomplete_changes_nothing() {
     assert_eq!(status_of(&forged), (0, 401));
     assert_eq!(status_of(&signed(APPROVED, now - 301)), (0, 401));
     assert_eq!(status_of(&signed(APPROVED, now + 301)), (0, 401));
-    for missing in 0..3 {
-        let mut message = signed(APPROVED, now);
-        message.headers.remove(missing);
-        assert_eq!(status_of(&message), (0, 401), "{missing}");
+    assert_eq!(status_of(&signed_by("key", APPROVED, now)), (0, 401), "our key");
+    for at in 0..3 {
+        let mut missing = signed(APPROVED, now);
+        missing.headers.remove(at);
+        assert_eq!(status_of(&missing), (0, 401), "{at}");
+        let mut twice = signed(APPROVED, now);
+        twice.headers.push(twice.headers[at].clone());
+        assert_eq!(status_of(&twice), (0, 401), "{at}");
+    }
+    for (id, at) in [("msg.1", now.to_string()), ("msg-1", format!("+{now}"))] {
+        let text = format!("{id}.{at}.{APPROVED}");
+        let mac = secrets::hmac_sha256("theirs", text.as_bytes()).expect("a MAC");
+        let mut unclear = signed(APPROVED, now);
+        let values = [id.to_owned(), at, format!("v1,{}", BASE64_STANDARD.encode(mac))];
+        for (header, value) in unclear.headers.iter_mut().zip(values) {
+            header.1 = value;
+        }
+        assert_eq!(status_of(&unclear), (0, 401), "{id}");
     }
     let mut got = signed(APPROVED, now);
     got.method = "GET".to_owned();
@@ -186,6 +221,7 @@ fn a_vote_of_nobody_or_an_unknown_decision_is_none() {
     let _host = host();
     for body in [
         r#"{"approval_id":"ap-1","decision":"approved"}"#,
+        &APPROVED.replace("ann", &"n".repeat(512)),
         r#"{"approval_id":"ap-1","decision":"yes","by":"ann"}"#,
         r#"{"approval_id":"ap-1","decision":"pending","by":"ann"}"#,
         "{}",
@@ -196,16 +232,39 @@ fn a_vote_of_nobody_or_an_unknown_decision_is_none() {
 }
 
 #[test]
-fn a_poll_believes_only_an_answer_for_its_own_question() {
+fn a_poll_believes_only_a_signed_answer_for_its_own_question() {
+    let now = NOW_MS / 1000;
+    let pending = r#"{"approval_id":"ap-1","decision":"pending"}"#;
     let host = host()
-        .answer(Answer::new(200, r#"{"approval_id":"ap-1","decision":"pending"}"#))
-        .answer(Answer::new(200, APPROVED.replace("ap-1", "ap-2")));
+        .answer(polled(pending, now))
+        .answer(polled(&APPROVED.replace("ap-1", "ap-2"), now))
+        .answer(polled(APPROVED, now - 301))
+        .answer(Answer::new(200, APPROVED))
+        .answer(polled(APPROVED, now));
     let approver = plugin::<WebhookApprover>(CONFIG);
     let update = approver.poll("ap-1", &ticket()).expect("an update");
     assert_eq!(update.decision, Decision::Pending);
     assert_eq!(host.requests()[0].url, "https://approvals.example.com/t/ap-1");
-    assert!(approver.poll("ap-1", &ticket()).is_err());
+    for why in ["another question", "too old", "not signed"] {
+        assert!(approver.poll("ap-1", &ticket()).is_err(), "{why}");
+    }
+    let update = approver.poll("ap-1", &ticket()).expect("an update");
+    assert!(matches!(update.decision, Decision::Approved(_)));
     assert!(approver.poll("../admin", &ticket()).is_err());
+    assert_eq!(host.requests().len(), 5);
+}
+
+#[test]
+fn only_an_address_of_the_web_is_shown_to_people() {
+    let long = format!("https://a.example/{}", "x".repeat(2 << 10));
+    for url in ["javascript:alert(1)", "file:///etc/passwd", "https://a b", &long] {
+        let receipt = serde_json::json!({"external_id": "T-9", "url": url}).to_string();
+        let _host = host().answer(Answer::new(200, receipt));
+        let ticket = plugin::<WebhookApprover>(CONFIG)
+            .submit(&ask())
+            .expect("a ticket");
+        assert_eq!(ticket.url, None, "{url}");
+    }
 }
 
 #[test]
@@ -222,7 +281,17 @@ fn a_withdrawal_is_a_message_of_its_own() {
 
 #[test]
 fn a_secret_in_the_clear_is_no_configuration() {
-    let found = issues::<WebhookApprover>(r#"{"url":"ftp://x","secret":"whsec_abc","poll_seconds":0}"#);
-    assert_eq!(found.len(), 3);
-    assert!(found.iter().all(|line| !line.contains("whsec_abc")));
+    let config = r#"{"url":"ftp://x","secret":"whsec_abc","answer_secret":"whsec_def","poll_seconds":0}"#;
+    let found = issues::<WebhookApprover>(config);
+    assert_eq!(found.len(), 4);
+    assert!(found.iter().all(|line| !line.contains("whsec_")));
+}
+
+#[test]
+fn one_key_for_both_ways_is_refused() {
+    let found = issues::<WebhookApprover>(&CONFIG.replace("theirs", "key"));
+    assert_eq!(
+        found,
+        ["/answer_secret: another secret than the one that signs questions"]
+    );
 }

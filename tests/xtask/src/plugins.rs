@@ -10,7 +10,14 @@ use crate::setup::Tools;
 use crate::step;
 
 /// The first-party plugins: folders below `plugins/`.
-const PLUGINS: [&str; 5] = ["redact", "pii-scan", "sql-risk", "splunk-hec", "webhook-approver"];
+const PLUGINS: [&str; 6] = [
+    "redact",
+    "pii-scan",
+    "sql-risk",
+    "splunk-hec",
+    "webhook-approver",
+    "slack-approver",
+];
 
 /// Builds every plugin into `target/plugins/NAME.wasm`, and with `guests` the broken
 /// components of the tests into `target/guests/NAME.wasm`.

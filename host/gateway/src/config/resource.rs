@@ -36,14 +36,14 @@ pub struct ResourceConfig {
     pub trusted_functions: Vec<String>,
     /// How long an operation may wait for approval.
     pub hold_for: Duration,
-    /// How long a grant lasts that is asked for by connecting.
-    pub grant_for: Duration,
     /// How long people can answer; the operation can be sent again until then.
     pub decide_within: Duration,
     /// How long what they approved can be used.
     pub use_within: Duration,
     /// The approver plugins that carry questions to people; `None` for all there are.
     pub channels: Option<Vec<PluginName>>,
+    /// How long a grant lasts that is asked for by connecting.
+    pub grant_for: Duration,
     /// Sessions to this resource at the same time; `None` for no limit of its own.
     pub max_sessions: Option<u64>,
     /// After how long without a message, and with nothing running, a session ends; `None` for
@@ -63,15 +63,15 @@ pub struct Login {
 /// The default of `hold_for`: a person answers within minutes, clients give up later.
 const HOLD_FOR: Duration = Duration::from_mins(5);
 
-/// The default of `grant_for`: long enough for a task, short enough to be asked again.
-const GRANT_FOR: Duration = Duration::from_hours(1);
-
 /// The default of `decide_within`: a break of a person asked, and not yet a forgotten tab.
 const DECIDE_WITHIN: Duration = Duration::from_mins(30);
 
 /// The default of `use_within`: whoever asked looks again after a meeting; what was true when
 /// people looked is hardly true much later.
 const USE_WITHIN: Duration = Duration::from_mins(15);
+
+/// The default of `grant_for`: long enough for a task, short enough to be asked again.
+const GRANT_FOR: Duration = Duration::from_hours(1);
 
 /// The plugins that resources may name.
 pub(super) struct KnownPlugins<'a> {
@@ -141,12 +141,12 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     }
     let classifiers = section.list("classifiers", |name| known.find(name, PluginKind::Classifier));
     let trusted_functions = section.list("trusted_functions", function);
-    let grant_range = Duration::from_secs(1)..=Duration::from_secs(GRANT_SECONDS_MAX);
-    let grant_for = section.parse("grant_for", duration(grant_range));
     let times = times(&section);
     let channels = section
         .has("channels")
         .then(|| section.list("channels", |name| known.find(name, PluginKind::Approver)));
+    let grant_range = Duration::from_secs(1)..=Duration::from_secs(GRANT_SECONDS_MAX);
+    let grant_for = section.parse("grant_for", duration(grant_range));
     let max_sessions = section.number("max_sessions", 1..=100_000);
     let idle_range = Duration::from_secs(1)..=Duration::from_hours(24 * 7);
     let idle_timeout = section.parse("idle_timeout", duration(idle_range));
@@ -161,10 +161,10 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         classifiers,
         trusted_functions,
         hold_for: times.hold_for,
-        grant_for: grant_for.unwrap_or(GRANT_FOR),
         decide_within: times.decide_within,
         use_within: times.use_within,
         channels,
+        grant_for: grant_for.unwrap_or(GRANT_FOR),
         max_sessions,
         idle_timeout,
     })

@@ -38,7 +38,7 @@ enum Stage {
     /// They agreed: everything is to be looked at once more.
     Agreed(ApprovalId),
     /// They did not: the reason is being looked up.
-    Declined(ApprovalId, JoinHandle<Refusal>),
+    Declined(JoinHandle<Refusal>),
     /// The approval is being used up for this operation, by this judgement.
     Using(ApprovalId, Arc<JudgedStatement>, JoinHandle<Result<(), Refusal>>),
     /// Nothing is left to do.
@@ -112,7 +112,7 @@ impl Hold {
                     }
                 }
             }
-            Stage::Declined(_, task) => {
+            Stage::Declined(task) => {
                 Step::Refuse(ready!(Pin::new(task).poll(cx)).unwrap_or_else(|_| broken()))
             }
             Stage::Using(approval, judged, task) => match ready!(Pin::new(task).poll(cx)) {
@@ -129,7 +129,7 @@ impl Hold {
     fn decline(&mut self, approval: ApprovalId) {
         let approvals = self.approvals.clone();
         let task = tokio::spawn(async move { approvals.refusal(approval).await });
-        self.stage = Stage::Declined(approval, task);
+        self.stage = Stage::Declined(task);
     }
 
     /// Uses the approval up for this operation, if it is for exactly `content`.
@@ -165,7 +165,7 @@ impl Hold {
                 tokio::spawn(async move { approvals.leave(approval, session, left).await });
             }
             // Over, or used up by now: what was let through for nobody is let through no more.
-            Stage::Declined(..) | Stage::Using(..) | Stage::Over => {}
+            Stage::Declined(_) | Stage::Using(..) | Stage::Over => {}
         }
     }
 }

@@ -1,21 +1,24 @@
-//! `webhook-approver` against a receiver that checks what it is sent.
+//! `webhook-approver` against a receiver that takes nothing but what Standard Webhooks and the
+//! plugin's own documentation say, once each.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use hmac::{Hmac, Mac};
-use plugin::{Approver, Ask, Code, Decision, FaultKind, Kind, Message, Plugins, Secret};
+use http_body_util::Full;
+use hyper::Response;
+use plugin::{Approver, Ask, Code, Decision, FaultKind, Kind, Message, PluginFault, Plugins, Secret, Ticket};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::components::{config, first_party, load, name, session};
-use crate::receiver::{Receiver, Seen, json as answer};
+use crate::receiver::{Receiver, Seen, hang_up, json as answer};
 
+/// What signs questions, and what signs answers.
 const KEY: &[u8] = b"a key of some length, thirty-two";
-
-fn secret() -> String {
-    format!("whsec_{}", STANDARD.encode(KEY))
-}
+const ANSWER_KEY: &[u8] = b"another key of the other side's.";
 
 /// Signs as Standard Webhooks does.
 fn signature(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
@@ -25,28 +28,122 @@ fn signature(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-fn is_signed(request: &Seen) -> bool {
-    let (id, timestamp) = (request.header("webhook-id"), request.header("webhook-timestamp"));
-    request.header("webhook-signature") == signature(KEY, id, timestamp, &request.body)
+/// Returns what is wrong with a request.
+fn complaint(request: &Seen) -> Option<&'static str> {
+    let names = [
+        "content-type",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    ];
+    for name in names {
+        if request.headers.get_all(name).iter().count() != 1 {
+            return Some("a header is missing or came twice");
+        }
+    }
+    let [kind, id, timestamp, signed] = names.map(|name| request.header(name));
+    let is_fresh = timestamp
+        .parse::<u64>()
+        .is_ok_and(|at| at.abs_diff(now_seconds()) <= 300);
+    if !is_fresh || signed != signature(KEY, id, timestamp, &request.body) {
+        return Some("the signature does not hold");
+    }
+    if kind != "application/json" {
+        return Some("not JSON");
+    }
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/hook/a-1") if request.body.is_empty() => None,
+        ("POST", "/hook") => known(&request.body),
+        _ => Some("no such thing"),
+    }
 }
 
-async fn start(receiver: &Receiver) -> Plugins {
+/// Checks that a body has exactly the members that are documented.
+fn known(body: &[u8]) -> Option<&'static str> {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return Some("not an object");
+    };
+    let expected = match members["type"].as_str() {
+        Some("approval.requested") => concat!(
+            "approval_id body callback_url expires_ms requester reviewers score target title ",
+            "type url"
+        ),
+        Some("approval.withdrawn") => "approval_id reason type",
+        _ => return Some("not a type"),
+    };
+    let mut names: Vec<_> = members.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    (names.join(" ") != expected).then_some("unknown or missing members")
+}
+
+/// Starts a receiver that answers good requests as `answers` says.
+async fn receiver(
+    answers: impl Fn(&Seen) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+) -> Receiver {
+    Receiver::start(move |request| match complaint(request) {
+        Some(why) => answer(401, &json!({"complaint": why}).to_string()),
+        None => answers(request),
+    })
+    .await
+}
+
+/// Answers a poll with this decision, signed with this key.
+fn decided(key: &[u8], at: u64, body: &Value) -> Option<Response<Full<Bytes>>> {
+    let mut response = answer(200, &body.to_string()).unwrap();
+    let message = callback(key, at, body);
+    for (name, value) in message.headers {
+        let name: http::HeaderName = name.parse().unwrap();
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    Some(response)
+}
+
+async fn start(receiver: &Receiver, deadline: Duration) -> Plugins {
     let origin = format!("http://{}", receiver.address);
-    let json = json!({"url": format!("{origin}/hook"), "secret": "secret://approvals", "poll_seconds": 30});
+    let json = json!({"url": format!("{origin}/hook"), "secret": "secret://approvals",
+        "answer_secret": "secret://answers", "poll_seconds": 30});
     let mut config = config("webhook", Kind::Approver, first_party("webhook-approver"), json);
+    config.limits.deadline = deadline;
     config.grants.egress = vec![origin];
-    config
-        .grants
-        .secrets
-        .insert("approvals".to_owned(), Secret::new(secret()));
+    for (name, key) in [("approvals", KEY), ("answers", ANSWER_KEY)] {
+        let secret = Secret::new(format!("whsec_{}", STANDARD.encode(key)));
+        config.grants.secrets.insert(name.to_owned(), secret);
+    }
     load(vec![config]).await
+}
+
+async fn started(receiver: &Receiver) -> Plugins {
+    start(receiver, Duration::from_secs(5)).await
 }
 
 fn approver(plugins: &Plugins) -> &Approver {
     plugins.approver(&name("webhook")).unwrap()
 }
 
-fn now_seconds() -> u64 {
+async fn submit(plugins: &Plugins) -> Result<Ticket, PluginFault> {
+    let session = session();
+    let ask = Ask {
+        approval_id: "a-1",
+        session: &session,
+        title: "delete from customers",
+        body_markdown: "```sql\ndelete from customers\n```",
+        score: 90,
+        reviewers: &["dba".to_owned()],
+        expires_ms: 1_700_000_000_000,
+        url: "https://gate.example/a-1",
+        callback_url: "https://gate.example/callback",
+    };
+    approver(plugins).submit(&ask).await
+}
+
+fn code(fault: PluginFault) -> Code {
+    match fault.kind {
+        FaultKind::Refused(error) => error.code,
+        other => panic!("{other}"),
+    }
+}
+
+pub(crate) fn now_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -66,38 +163,22 @@ fn callback(key: &[u8], at: u64, body: &Value) -> Message {
     }
 }
 
+fn denied() -> Value {
+    json!({"approval_id": "a-1", "decision": "denied", "by": "ann", "comment": "no"})
+}
+
 #[tokio::test]
 async fn a_question_goes_out_signed_and_its_ticket_comes_back() {
-    let receiver = Receiver::start(|request| {
-        if !is_signed(request) {
-            return answer(401, "{}");
-        }
-        match request.method.as_str() {
-            "POST" => answer(
-                200,
-                "{\"external_id\": \"T-1\", \"url\": \"https://tickets.example/T-1\"}",
-            ),
-            _ => answer(
-                200,
-                "{\"approval_id\": \"a-1\", \"decision\": \"approved\", \"by\": \"ann\"}",
-            ),
-        }
+    let receiver = receiver(|request| match request.method.as_str() {
+        "POST" => answer(
+            200,
+            "{\"external_id\": \"T-1\", \"url\": \"https://tickets.example/T-1\"}",
+        ),
+        _ => decided(ANSWER_KEY, now_seconds(), &denied()),
     })
     .await;
-    let plugins = start(&receiver).await;
-    let session = session();
-    let ask = Ask {
-        approval_id: "a-1",
-        session: &session,
-        title: "delete from customers",
-        body_markdown: "```sql\ndelete from customers\n```",
-        score: 90,
-        reviewers: &["dba".to_owned()],
-        expires_ms: 1_700_000_000_000,
-        url: "https://gate.example/a-1",
-        callback_url: "https://gate.example/callback",
-    };
-    let ticket = approver(&plugins).submit(&ask).await.unwrap();
+    let plugins = started(&receiver).await;
+    let ticket = submit(&plugins).await.unwrap();
     assert_eq!(
         (ticket.external_id.as_str(), ticket.poll_after_ms),
         ("T-1", Some(30_000))
@@ -107,63 +188,131 @@ async fn a_question_goes_out_signed_and_its_ticket_comes_back() {
     assert_eq!(question["requester"]["id"], "https://idp.example|agent-7");
     assert!(!String::from_utf8_lossy(&receiver.seen()[0].body).contains("whsec_"));
 
+    // Asked again, it is the same question by the same id.
+    submit(&plugins).await.unwrap();
+    let ids = [0, 1].map(|at| receiver.seen()[at].header("webhook-id").to_owned());
+    assert_eq!(ids, ["a-1", "a-1"]);
+
     let update = approver(&plugins).poll("a-1", &ticket).await.unwrap();
-    let Decision::Approved(vote) = update.decision else {
-        panic!("{update:?}")
-    };
-    assert_eq!(vote.by, "ann");
+    assert!(
+        matches!(&update.decision, Decision::Denied(vote) if vote.by == "ann"),
+        "{update:?}"
+    );
     approver(&plugins)
         .withdraw("a-1", &ticket, "no longer wanted")
         .await
         .unwrap();
-    assert_eq!(receiver.seen().len(), 3);
+    assert_eq!(receiver.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn a_poll_believes_only_what_the_other_side_signed_now() {
+    let answers = [
+        decided(KEY, now_seconds(), &denied()),
+        decided(ANSWER_KEY, now_seconds() - 310, &denied()),
+        answer(200, &denied().to_string()),
+    ];
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    let receiver = receiver(move |_| {
+        let at = tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        answers[at].clone()
+    })
+    .await;
+    let plugins = started(&receiver).await;
+    for _ in 0..3 {
+        let fault = approver(&plugins).poll("a-1", &ticket()).await.unwrap_err();
+        assert_eq!(code(fault), Code::InvalidConfig);
+    }
+}
+
+fn ticket() -> Ticket {
+    Ticket {
+        external_id: "T-1".to_owned(),
+        url: None,
+        poll_after_ms: None,
+        state: Vec::new(),
+    }
 }
 
 #[tokio::test]
 async fn only_a_fresh_callback_with_the_right_signature_counts() {
-    let receiver = Receiver::start(|_| answer(200, "{}")).await;
-    let plugins = start(&receiver).await;
-    let body = json!({"approval_id": "a-1", "decision": "denied", "by": "ann", "comment": "no"});
-    let (updates, reply) = approver(&plugins)
-        .callback(&callback(KEY, now_seconds(), &body))
-        .await
-        .unwrap();
+    let receiver = receiver(|_| answer(200, "{}")).await;
+    let plugins = started(&receiver).await;
+    let at = now_seconds();
+    let good = callback(ANSWER_KEY, at, &denied());
+    let (updates, reply) = approver(&plugins).callback(&good).await.unwrap();
     assert_eq!(reply.status, 200);
     assert!(
-        matches!(&updates[0].decision, Decision::Denied(vote) if vote.comment == "no"),
+        matches!(&updates[0].decision, Decision::Denied(vote) if vote.comment == "no" && vote.at_ms == at * 1000),
         "{updates:?}"
     );
+    // A replay says the very same again; it is for the host to count it once.
+    let again = approver(&plugins).callback(&good).await.unwrap();
+    assert_eq!(again, (updates, reply));
 
-    let mut changed = callback(KEY, now_seconds(), &body);
-    changed.body = json!({"approval_id": "a-1", "decision": "approved", "by": "ann", "comment": "no"})
-        .to_string()
-        .into_bytes();
-    let mut unsigned = callback(KEY, now_seconds(), &body);
-    unsigned.headers.clear();
-    for bad in [
-        changed,
-        unsigned,
-        callback(b"another key", now_seconds(), &body),
-        callback(KEY, now_seconds() - 3600, &body),
-    ] {
-        let (updates, reply) = approver(&plugins).callback(&bad).await.unwrap();
-        assert_eq!((updates.len(), reply.status), (0, 401));
+    let mut bad = vec![
+        callback(KEY, at, &denied()),
+        callback(b"a third key", at, &denied()),
+        callback(ANSWER_KEY, at - 310, &denied()),
+        callback(ANSWER_KEY, at + 310, &denied()),
+    ];
+    for byte in 0..good.body.len() {
+        let mut flipped = good.clone();
+        flipped.body[byte] ^= 1;
+        bad.push(flipped);
+    }
+    for header in 0..3 {
+        let mut changed = good.clone();
+        changed.headers[header].1.pop();
+        let mut twice = good.clone();
+        twice.headers.push(twice.headers[header].clone());
+        let mut missing = good.clone();
+        missing.headers.remove(header);
+        bad.extend([changed, twice, missing]);
+    }
+    for message in &bad {
+        let (updates, reply) = approver(&plugins).callback(message).await.unwrap();
+        assert_eq!((updates.len(), reply.status), (0, 401), "{message:?}");
     }
 }
 
 #[tokio::test]
 async fn a_receiver_out_of_order_approves_nothing() {
-    let receiver = Receiver::start(|_| answer(500, "{}")).await;
-    let plugins = start(&receiver).await;
-    let ticket = plugin::Ticket {
-        external_id: "T-1".to_owned(),
-        url: None,
-        poll_after_ms: None,
-        state: Vec::new(),
+    let busy = || {
+        let mut response = answer(429, "{}").unwrap();
+        let wait = http::HeaderValue::from_static("30");
+        response.headers_mut().insert("retry-after", wait);
+        Some(response)
     };
-    let fault = approver(&plugins).poll("a-1", &ticket).await.unwrap_err();
-    let FaultKind::Refused(error) = fault.kind else {
-        panic!("{fault}")
-    };
-    assert_eq!(error.code, Code::Unavailable);
+    let answers = [busy(), answer(500, "{}"), answer(200, "{}"), hang_up()];
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    let receiver = receiver(move |_| {
+        let at = tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        answers[at].clone()
+    })
+    .await;
+    let plugins = started(&receiver).await;
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        let fault = approver(&plugins).poll("a-1", &ticket()).await.unwrap_err();
+        if let FaultKind::Refused(error) = &fault.kind {
+            let wait = (codes.is_empty()).then_some(Duration::from_secs(30));
+            assert_eq!(error.retry_after, wait);
+        }
+        codes.push(code(fault));
+    }
+    let unsigned = Code::InvalidConfig;
+    assert_eq!(
+        codes,
+        [Code::RateLimited, Code::Unavailable, unsigned, Code::Unavailable]
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_costs_the_budget_and_no_more() {
+    let receiver = receiver(|_| None).await;
+    let plugins = start(&receiver, Duration::from_millis(500)).await;
+    let began = std::time::Instant::now();
+    submit(&plugins).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
 }

@@ -60,6 +60,8 @@ pub(crate) fn first_party(name: &str) -> PathBuf {
             "splunk-hec",
             "-p",
             "webhook-approver",
+            "-p",
+            "slack-approver",
         ]);
     });
     let file = format!("{}.wasm", name.replace('-', "_"));

@@ -16,4 +16,6 @@ mod hostile;
 mod loading;
 mod masking;
 mod receiver;
+mod slack;
+mod slack_approving;
 mod speed;

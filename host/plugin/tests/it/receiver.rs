@@ -1,6 +1,5 @@
 //! A server on this machine that remembers what it was sent and answers as the test says.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -114,7 +113,10 @@ async fn serve(
             };
             seen.lock().unwrap().push(request.clone());
             match answer(&request) {
-                Some(response) => Ok::<_, Infallible>(response),
+                Some(response) if response.extensions().get::<HangsUp>().is_some() => {
+                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
+                }
+                Some(response) => Ok(response),
                 None => std::future::pending().await,
             }
         }
@@ -131,4 +133,15 @@ pub(crate) fn json(status: u16, body: &str) -> Option<Response<Full<Bytes>>> {
         .status(status)
         .header("content-type", "application/json");
     Some(response.body(Full::from(body.to_owned())).unwrap())
+}
+
+/// Marks a response that is never sent.
+#[derive(Clone)]
+struct HangsUp;
+
+/// Ends the connection in the place of an answer, once the request was taken in.
+pub(crate) fn hang_up() -> Option<Response<Full<Bytes>>> {
+    let mut response = Response::default();
+    response.extensions_mut().insert(HangsUp);
+    Some(response)
 }

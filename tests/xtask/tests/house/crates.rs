@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sql-risk", &["tidegate-sdk"]),
     ("splunk-hec", &["tidegate-sdk"]),
     ("webhook-approver", &["tidegate-sdk"]),
+    ("slack-approver", &["tidegate-sdk"]),
     ("guests", &["tidegate-sdk"]),
     ("sim", &["model", "proto"]),
     ("fuzz", &["model", "proto", "sim"]),
