@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::event::{Judged as Rendered, Judgement};
-use model::{Assessment, Facts, Fault, Principal, Refusal, Rule, SessionId, Verdict};
+use model::{Assessment, Facts, Fault, Grant, Principal, Refusal, Rule, SessionId, Verdict};
 use plugin::{ClassifyRequest, Plugins, SessionInfo};
 use proto::postgres::catalog::Catalog;
 use proto::postgres::relay::{Conduct, JudgedStatement, Lookup, NameChange};
@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock;
 use crate::config::StatementDetail;
+use crate::grants::Grants;
 use crate::policy::{Operation, Policy};
 use crate::postgres::{CatalogPair, Upstream};
 
@@ -30,7 +31,7 @@ const JUDGEMENTS_KEPT: usize = 16_384;
 const KEPT_STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// The version of a judgement that holds for one execution only; no catalog gets there.
-const ONCE: u64 = u64::MAX;
+const ONCE: u128 = u128::MAX;
 
 /// The name of this protocol in policies and for classifiers.
 const PROTOCOL: &str = "postgres";
@@ -45,6 +46,8 @@ pub struct Gate {
     pub limits: Limits,
     /// How much of a statement the journal shows.
     pub detail: StatementDetail,
+    /// The time-boxed permissions.
+    pub grants: Grants,
     judgements: Cache<Key, Arc<JudgedStatement>>,
 }
 
@@ -85,14 +88,14 @@ pub enum Judging {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Key {
     scope: u64,
-    version: u64,
+    version: u128,
     sql: Box<[u8]>,
 }
 
 #[derive(Clone, Copy)]
 struct KeyRef<'a> {
     scope: u64,
-    version: u64,
+    version: u128,
     sql: &'a [u8],
 }
 
@@ -124,26 +127,41 @@ impl Equivalent<Key> for KeyRef<'_> {
 impl Gate {
     /// Makes the gate.
     #[must_use]
-    pub fn new(policy: Arc<Policy>, plugins: Arc<Plugins>, limits: Limits, detail: StatementDetail) -> Self {
+    pub fn new(
+        policy: Arc<Policy>,
+        plugins: Arc<Plugins>,
+        grants: Grants,
+        limits: Limits,
+        detail: StatementDetail,
+    ) -> Self {
         Self {
             policy,
             plugins,
             limits,
             detail,
+            grants,
             judgements: Cache::new(JUDGEMENTS_KEPT),
         }
     }
 
     /// Returns the version under which judgements of this moment hold: it changes with the
-    /// upstream's catalog, and each second where a policy looks at the clock.
+    /// upstream's catalog, each second where a policy looks at the clock, and with every grant
+    /// where one looks at grants.
     #[must_use]
-    pub fn version(&self, epoch: u64) -> u64 {
+    pub fn version(&self, epoch: u64) -> u128 {
         let second = if self.policy.uses_clock() {
             clock::unix_seconds()
         } else {
             0
         };
-        epoch << 40 | second & 0xFF_FFFF_FFFF
+        let grants = if self.policy.uses_grants() {
+            self.grants.generation()
+        } else {
+            0
+        };
+        // 40 bits of seconds last for 34,000 years, 44 of either number far longer.
+        let low = |number: u64, bits: u32| u128::from(number & ((1 << bits) - 1));
+        low(epoch, 44) << 84 | low(grants, 44) << 40 | low(second, 40)
     }
 
     /// Judges one operation. `prepared` finds what the session knows of a prepared statement.
@@ -234,15 +252,30 @@ impl Gate {
             Err(refusal) => return (Verdict::Refuse(refusal), Assessment::default()),
         };
         let (facts, now) = (&analysis.facts, clock::unix_seconds());
+        let grant = self.covering(asker, upstream, facts);
         let operation = Operation {
             resource: &upstream.name,
             facts,
             assessment: &assessment,
             protocol: PROTOCOL,
-            grant: None,
+            grant: grant.as_deref(),
         };
         let verdict = self.policy.execute(&asker.principal, &operation, now);
+        if let (Some(grant), Verdict::Run { .. }) = (&grant, &verdict) {
+            self.grants.used(grant.id, clock::unix_us());
+        }
         (verdict, assessment)
+    }
+
+    /// Returns the grant that covers an operation, if policies look at grants at all.
+    fn covering(&self, asker: &Asker, upstream: &Upstream, facts: &Facts) -> Option<Arc<Grant>> {
+        if !self.policy.uses_grants() {
+            return None;
+        }
+        let holding = self
+            .grants
+            .holding(&asker.principal, &upstream.name, clock::unix_us());
+        holding.into_iter().find(|grant| grant.terms.cover(facts))
     }
 
     /// Asks the resource's classifiers.
@@ -289,7 +322,7 @@ impl Gate {
         analysis: Analysis,
         verdict: Verdict,
         assessment: Assessment,
-        version: u64,
+        version: u128,
         runs: Vec<Arc<[u8]>>,
     ) -> JudgedStatement {
         let text = match (self.detail, &analysis.loggable) {

@@ -49,6 +49,7 @@ pub struct Policy {
     tags: Entities,
     group_prefix: bool,
     uses_clock: bool,
+    uses_grants: bool,
     authorizer: Authorizer,
     subjects: Cache<Principal, Arc<Subject>>,
 }
@@ -87,7 +88,8 @@ impl Policy {
         let types = Types::new();
         let tags = tag_entities(&types, &names.tags);
         Ok(Self {
-            uses_clock: load::reads_clock(&loaded.set),
+            uses_clock: load::reads(&loaded.set, "now"),
+            uses_grants: load::reads(&loaded.set, "grant"),
             set: loaded.set,
             askings: loaded.askings,
             hash: loaded.hash,
@@ -122,6 +124,12 @@ impl Policy {
     #[must_use]
     pub const fn uses_clock(&self) -> bool {
         self.uses_clock
+    }
+
+    /// Returns whether a decision may change with the grants that hold.
+    #[must_use]
+    pub const fn uses_grants(&self) -> bool {
+        self.uses_grants
     }
 
     /// Decides whether an operation runs now, after a human agreed, or not at all; `now` in

@@ -237,7 +237,13 @@ impl Gateway {
         approvals.on_grant(Arc::new(grants.clone()));
         let access = Access::new(state.clone(), grants.clone(), locks.clone());
         let services = Services {
-            gate: Gate::new(policy, Arc::new(plugins), limits, config.journal.statements),
+            gate: Gate::new(
+                policy,
+                Arc::new(plugins),
+                grants.clone(),
+                limits,
+                config.journal.statements,
+            ),
             approvals,
             console_url: None,
             identity,

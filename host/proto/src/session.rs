@@ -21,7 +21,7 @@ pub struct Judged<A> {
     /// What the protocol's own parser found, which the protocol needs again.
     pub analysis: A,
     /// Changes whenever a new judgement is due: policy, catalog or plugins have changed.
-    pub version: u64,
+    pub version: u128,
 }
 
 /// One operation on the road.

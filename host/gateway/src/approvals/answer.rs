@@ -6,7 +6,8 @@ use model::approval::{Quorum, Standing, Subject, Vote, VoteError};
 use model::event::Event;
 use model::{ApprovalId, Fault, Principal, Refusal, Rule, Verdict};
 
-use super::{AnswerError, Approvals, Inner, Kept, complete, ended};
+use super::change::ended;
+use super::{AnswerError, Approvals, Inner, Kept, complete};
 
 /// How many people may agree without it being enough: those of other groups than the quorum
 /// wants. Whoever says no is always heard.

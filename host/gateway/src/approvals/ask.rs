@@ -7,6 +7,7 @@ use model::event::{Event, short};
 use model::{ApprovalId, Fault, Refusal, Rule};
 use tokio::sync::oneshot;
 
+use super::change::ended;
 use super::error::{Failure, unknown};
 use super::time::micros;
 use super::{Approvals, Asked, Inner, Kept, Left, Question, Waiting};
@@ -92,7 +93,7 @@ impl Inner {
             _ => {}
         }
         if approval.expire(now_us) || approval.withdraw() {
-            let ended = super::ended(&approval, "it is asked anew", None);
+            let ended = ended(&approval, "it is asked anew", None);
             self.keep(&approval, revision, None, &[ended], now_us).await?;
         }
         drop(turn);

@@ -8,8 +8,9 @@ use model::ApprovalId;
 use model::approval::{Standing, Subject};
 use tokio_util::sync::CancellationToken;
 
+use super::change::ended;
 use super::error::Failure;
-use super::{Approvals, Inner, ended, operation_id};
+use super::{Approvals, Inner, operation_id};
 
 /// How long approvals that are over are kept, to be looked up; the journal has them for longer.
 const KEPT_FOR: Duration = Duration::from_hours(24 * 90);

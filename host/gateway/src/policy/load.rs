@@ -270,19 +270,20 @@ fn fault(file: &Path, line: usize, key: &str, problem: impl Into<String>, remedy
     }
 }
 
-/// Returns whether any policy reads `context.now`. Looks at the parsed form, where every way
-/// of writing an attribute's name looks the same; a text that happens to say "now" counts too.
-pub(super) fn reads_clock(set: &PolicySet) -> bool {
-    fn mentions(value: &serde_json::Value) -> bool {
+/// Returns whether any policy reads the attribute `name` of the context. Looks at the parsed
+/// form, where every way of writing a name looks the same; a text that happens to say it counts
+/// too.
+pub(super) fn reads(set: &PolicySet, name: &str) -> bool {
+    fn mentions(value: &serde_json::Value, name: &str) -> bool {
         match value {
-            serde_json::Value::String(text) => text == "now",
-            serde_json::Value::Array(items) => items.iter().any(mentions),
-            serde_json::Value::Object(members) => {
-                members.iter().any(|(key, value)| key == "now" || mentions(value))
-            }
+            serde_json::Value::String(text) => text == name,
+            serde_json::Value::Array(items) => items.iter().any(|item| mentions(item, name)),
+            serde_json::Value::Object(members) => members
+                .iter()
+                .any(|(key, value)| key == name || mentions(value, name)),
             _ => false,
         }
     }
     set.policies()
-        .any(|policy| policy.to_json().map_or(true, |json| mentions(&json)))
+        .any(|policy| policy.to_json().map_or(true, |json| mentions(&json, name)))
 }

@@ -1,5 +1,6 @@
 //! Random orders of everything that can happen to an approval, compared with the model.
 
+use model::approval::{Approval, Vote};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -32,7 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// What the service should have, and whether its session waits.
 struct Expected {
-    approval: model::approval::Approval,
+    approval: Approval,
     waits: bool,
 }
 
