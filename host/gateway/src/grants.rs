@@ -18,7 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use journal::{AppendError, Journal};
 use model::event::Event;
-use model::{Facts, Fault, Grant, GrantId, Principal, ResourceName, Rule};
+use model::{Fault, Grant, GrantId, Principal, ResourceName, Rule};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -167,20 +167,6 @@ impl Grants {
     #[must_use]
     pub fn holding(&self, principal: &Principal, resource: &ResourceName, now_us: u64) -> Vec<Arc<Grant>> {
         self.inner.held.load().holding(principal, resource, now_us)
-    }
-
-    /// Returns the grant of a principal for a resource that holds at `now_us` and is for an
-    /// operation with these facts: what policies are told of. Never waits.
-    #[must_use]
-    pub fn covering(
-        &self,
-        principal: &Principal,
-        resource: &ResourceName,
-        facts: &Facts,
-        now_us: u64,
-    ) -> Option<Arc<Grant>> {
-        let holding = self.holding(principal, resource, now_us);
-        holding.into_iter().find(|grant| grant.terms.cover(facts))
     }
 
     /// Whether this grant holds at `now_us`.

@@ -33,21 +33,16 @@ async fn a_grant_holds_for_its_time_its_principal_and_its_resource() {
 }
 
 #[tokio::test]
-async fn the_grant_that_covers_an_operation_is_the_one_that_ends_last() {
-    use model::{Facts, StatementFacts};
-
+async fn of_several_grants_the_one_that_ends_last_comes_first() {
     let stage = Stage::new("").await;
-    stage.hold("alice", 100 * SECOND, 60).await;
-    let last = stage.hold("alice", 100 * SECOND, 90).await;
-    stage.hold("alice", 100 * SECOND, 70).await;
-    let covering = |kind, now| {
-        let facts = Facts::of(StatementFacts::bare(kind));
-        let grants = &stage.grants;
-        grants.covering(&person("alice"), &customers(), &facts, now * SECOND)
-    };
-    assert_eq!(covering(OperationKind::Read, 100), Some(last));
-    assert_eq!(covering(OperationKind::Write, 100), None);
-    assert_eq!(covering(OperationKind::Read, 190), None);
+    let mut ends = Vec::new();
+    for seconds in [60, 90, 70] {
+        ends.push(stage.hold("alice", 100 * SECOND, seconds).await.ends_us);
+    }
+    ends.sort_unstable_by(|a, b| b.cmp(a));
+    let holding = stage.grants.holding(&person("alice"), &customers(), 100 * SECOND);
+    let held: Vec<u64> = holding.iter().map(|grant| grant.ends_us).collect();
+    assert_eq!(held, ends);
 }
 
 #[tokio::test]
