@@ -6,6 +6,7 @@
 //! depend on it.
 
 mod asking;
+mod giving;
 mod held;
 #[cfg(test)]
 pub(crate) mod tests;

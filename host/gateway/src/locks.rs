@@ -94,13 +94,24 @@ impl Locks {
         self.inner.force.load().generation
     }
 
-    /// Shuts somebody or something out: written down, then stored, then in force. A longer
+    /// Shuts somebody or something out: written down, then in force, then stored. A longer
     /// reason is cut to [`LOCK_REASON_BYTES_MAX`].
     ///
     /// # Errors
     /// It could not be written down, or there are too many: then nothing happened. Or it could
     /// not be stored: then it is in force until the gateway is started again.
     pub async fn set(&self, target: LockTarget, reason: &str, by: &Principal) -> Result<Lock, StateError> {
+        self.set_and(target, reason, by, || {}).await
+    }
+
+    /// Likewise; does `then` the moment it is in force, before it waits for the database.
+    pub(crate) async fn set_and(
+        &self,
+        target: LockTarget,
+        reason: &str,
+        by: &Principal,
+        then: impl FnOnce(),
+    ) -> Result<Lock, StateError> {
         let inner = &self.inner;
         let _one_at_a_time = inner.changing.lock().await;
         let force = inner.force.load_full();
@@ -127,6 +138,7 @@ impl Locks {
         inner
             .force
             .store(Arc::new(Force::of(locks, force.generation + 1)));
+        then();
         inner.state.insert_lock(&lock).await?;
         Ok(lock)
     }

@@ -9,10 +9,14 @@ use model::{Fault, LockId, LockTarget, Principal, ResourceName, Revocation, Rule
 
 use crate::evidence::write_down;
 use crate::grants::{GrantError, Grants};
+use crate::identity::TOKEN_BYTES_MAX;
 use crate::locks::{LOCK_REASON_BYTES_MAX, Locks};
 use crate::postgres::{Ending, Sessions};
 use crate::services::Services;
 use crate::state::StateError;
+
+/// The longest name of a principal that is locked, in bytes: no accepted token holds a longer one.
+const KEY_BYTES_MAX: usize = TOKEN_BYTES_MAX;
 
 /// What a revocation came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +39,9 @@ pub enum RevokeError {
     /// There is no such resource.
     #[error("there is no such resource")]
     NoResource,
+    /// What should name a principal names none, so the lock would keep nobody out.
+    #[error("a principal is written ISSUER|SUBJECT, in at most {KEY_BYTES_MAX} bytes")]
+    NoPrincipal,
     /// The reason is too long.
     #[error("the reason is longer than {LOCK_REASON_BYTES_MAX} bytes")]
     ReasonTooLong,
@@ -52,7 +59,9 @@ impl RevokeError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NoSession | Self::Gateway | Self::NoResource | Self::ReasonTooLong => Fault::Client,
+            Self::NoSession | Self::Gateway | Self::NoResource | Self::NoPrincipal | Self::ReasonTooLong => {
+                Fault::Client
+            }
             Self::Grant(error) => error.fault(),
             Self::State(error) => error.fault(),
         }
@@ -134,18 +143,17 @@ impl Reach<'_> {
                 return Err(RevokeError::Gateway);
             }
             LockTarget::Resource(name) if !(self.is_resource)(name) => return Err(RevokeError::NoResource),
+            LockTarget::Principal(key) if !is_key(key) => return Err(RevokeError::NoPrincipal),
             _ => {}
         }
-        let set = match self.locks.set(target.clone(), reason, by).await {
-            Err(error @ (StateError::Journal(_) | StateError::Full { .. })) => return Err(error.into()),
-            // In force, if maybe not stored.
-            set => set,
+        let mut sessions_ended = 0;
+        let end = || {
+            sessions_ended = self.sessions.end_where(
+                |live| target.hits(&live.principal, &live.resource),
+                ending(Rule::Locked, "your access was revoked", reason),
+            );
         };
-        let sessions_ended = self.sessions.end_where(
-            |live| target.hits(&live.principal, &live.resource),
-            ending(Rule::Locked, "your access was revoked", reason),
-        );
-        let lock = set?.id;
+        let lock = self.locks.set_and(target.clone(), reason, by, end).await?.id;
         tracing::warn!(%lock, ?target, by = by.key(), sessions_ended, "access revoked");
         Ok(Revoked {
             lock: Some(lock),
@@ -181,6 +189,12 @@ impl Reach<'_> {
             sessions_ended,
         })
     }
+}
+
+/// Whether `key` can be a principal's: an issuer, which is a URL without this sign, and a subject.
+fn is_key(key: &str) -> bool {
+    let (issuer, subject) = key.split_once('|').unwrap_or_default();
+    key.len() <= KEY_BYTES_MAX && !issuer.is_empty() && !subject.is_empty()
 }
 
 /// What a session is told that ends because of this.

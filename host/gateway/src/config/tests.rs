@@ -316,6 +316,11 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     ),
     (
         "maskers  =",
+        "grant_for = \"2d\"\nmaskers =",
+        "resource[customers].grant_for: ",
+    ),
+    (
+        "maskers  =",
         "channels = [\"redact\"]\nmaskers =",
         "is a masker, not an approver",
     ),
@@ -345,6 +350,16 @@ fn a_resource_says_how_long_people_have_and_how_they_are_reached() {
     assert_eq!(resource("decide_within = \"2m\"").0, [2, 2, 15]);
     let all = "hold_for = \"1m\"\ndecide_within = \"8h\"\nuse_within = \"2h\"";
     assert_eq!(resource(all).0, [1, 480, 120]);
+    let config = |keys: &str| parse(&EXAMPLE.replace("maskers  =", &format!("{keys}\nmaskers  =")));
+    let grant_for = |keys: &str| {
+        let config = config(keys).expect("valid");
+        config
+            .resource("customers")
+            .expect("configured")
+            .grant_for
+            .as_secs()
+    };
+    assert_eq!((grant_for(""), grant_for("grant_for = \"24h\"")), (3_600, 86_400));
     assert_eq!(
         resource("channels = [\"slack\"]").1,
         Some(vec![PluginName::new("slack")])

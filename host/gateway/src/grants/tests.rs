@@ -83,6 +83,14 @@ impl Stage {
         open(&self.ground, &self.sessions, &self.asking, clock).await
     }
 
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.asking.policy
+    }
+
+    pub(crate) fn approvals(&self) -> &Approvals {
+        &self.asking.approvals
+    }
+
     fn now_us(&self) -> u64 {
         ahead(&self.ahead_us).now_us()
     }

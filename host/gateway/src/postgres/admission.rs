@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use model::{Fault, Grant, Principal, Refusal, Rule, Verdict};
+use model::{ApprovalId, Fault, Grant, Principal, Refusal, ResourceName, Rule, Verdict};
 use proto::postgres::startup::Startup;
 
 use super::Upstream;
 use super::login::{self, ArrivalError};
 use super::wire::Wire;
 use crate::clock;
-use crate::grants::Connecting;
+use crate::grants::{Connecting, Grants};
+use crate::locks::Locks;
+use crate::policy::Policy;
 use crate::services::Services;
 
 /// The one sentence for every token that is not accepted; the log has the reason.
@@ -109,8 +111,12 @@ pub(super) async fn admit(
     services.locks.check_principal(&principal).map_err(Turned::why)?;
     let unknown = || Turned::new("no such resource", "3D000", no_resource(database));
     let upstream = services.upstream(database).ok_or_else(unknown)?;
-    let let_in = let_in(services, &principal, &upstream).await;
-    let grant = let_in.map_err(|turned| {
+    let door = Door {
+        policy: &services.gate.policy,
+        grants: &services.grants,
+        locks: &services.locks,
+    };
+    let grant = door.let_in(&principal, &upstream.name).await.map_err(|turned| {
         let reason = &turned.reason;
         tracing::info!(client, principal = principal.key(), resource = %upstream.name, %reason, "may not connect");
         turned.from(&upstream)
@@ -124,39 +130,53 @@ pub(super) async fn admit(
     })
 }
 
-/// Decides whether a principal may have a session; returns the grant that it then depends on.
-/// Who may not, but may ask for a grant, has asked by trying.
-async fn let_in(
-    services: &Services,
-    principal: &Arc<Principal>,
-    upstream: &Arc<Upstream>,
-) -> Result<Option<Arc<Grant>>, Turned> {
-    let now_us = clock::unix_us();
-    let grants = services.grants.holding(principal, &upstream.name, now_us);
-    let policy = &services.gate.policy;
-    let connect = policy.connect(principal, &upstream.name, "postgres", now_us / 1_000_000, &grants);
-    let reason = match connect.verdict {
-        Verdict::Run { .. } => {
-            let locked = services.locks.check(principal, &upstream.name);
-            return locked.map_err(Turned::why).map(|()| connect.grant);
+/// What letting somebody in takes of the gateway.
+struct Door<'a> {
+    policy: &'a Policy,
+    grants: &'a Grants,
+    locks: &'a Locks,
+}
+
+impl Door<'_> {
+    /// Decides whether a principal may have a session; returns the grant that it then depends
+    /// on. Who may not, but may ask for a grant, has asked by trying.
+    async fn let_in(
+        &self,
+        principal: &Arc<Principal>,
+        resource: &ResourceName,
+    ) -> Result<Option<Arc<Grant>>, Turned> {
+        let now_us = clock::unix_us();
+        let grants = self.grants.holding(principal, resource, now_us);
+        let now = now_us / 1_000_000;
+        let connect = self.policy.connect(principal, resource, "postgres", now, &grants);
+        let reason = match connect.verdict {
+            Verdict::Run { .. } => {
+                let locked = self.locks.check(principal, resource);
+                return locked.map_err(Turned::why).map(|()| connect.grant);
+            }
+            Verdict::Hold { .. } => "connecting would need an approval".into(),
+            Verdict::Refuse(Refusal { message, .. }) => message,
+        };
+        match self.grants.ask_to_connect(principal, resource).await {
+            Ok(Some(Connecting::Given(grant))) => Ok(Some(grant)),
+            Ok(Some(Connecting::Asked(approval))) => Err(Turned::why(unanswered(approval))),
+            Ok(None) => Err(Turned::new(reason, "3D000", no_resource(resource.as_str()))),
+            Err(refusal) => Err(Turned::why(refusal)),
         }
-        Verdict::Hold { .. } => "connecting would need an approval".into(),
-        Verdict::Refuse(Refusal { message, .. }) => message,
-    };
-    match services.grants.ask_to_connect(principal, &upstream.name).await {
-        Ok(Some(Connecting::Given(grant))) => Ok(Some(grant)),
-        Ok(Some(Connecting::Asked(approval))) => {
-            let message = format!("nobody has answered yet whether you may connect: approval {approval}");
-            let refusal = Refusal::new(Rule::ApprovalPending, Fault::Client, message)
-                .hint("people have been asked; connect again once they agreed");
-            Err(Turned::why(refusal))
-        }
-        Ok(None) => Err(Turned::new(reason, "3D000", no_resource(upstream.name.as_str()))),
-        Err(refusal) => Err(Turned::why(refusal)),
     }
+}
+
+fn unanswered(approval: ApprovalId) -> Refusal {
+    let message = format!("nobody has answered yet whether you may connect: approval {approval}");
+    Refusal::new(Rule::ApprovalPending, Fault::Client, message)
+        .hint("people have been asked; connect again once they agreed")
+        .approval(approval)
 }
 
 fn no_resource(database: &str) -> String {
     let database: String = database.chars().take(64).collect();
     format!("resource \"{database}\" does not exist, or you may not connect to it")
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,9 +147,11 @@ impl Admitted {
             let refusal = proto::session::journal_unavailable();
             return login::part(&mut self.wire, &refusal.into()).await;
         }
-        services
-            .access
-            .note(&self.principal, &upstream.name, clock::unix_us());
+        let now_us = clock::unix_us();
+        services.access.note(&self.principal, &upstream.name, now_us);
+        if let Some(grant) = &self.grant {
+            services.grants.used(grant.id, now_us);
+        }
         services.meters.session_started();
         let (ended, operations) = self.run(session, services).await;
         services.meters.session_ended();

@@ -92,6 +92,21 @@ async fn a_resource_or_everything_is_revoked_for_all_of_its_sessions() {
 }
 
 #[tokio::test]
+async fn a_lock_that_could_keep_nobody_out_is_not_set() {
+    let stage = Stage::new("").await;
+    let long = format!("https://idp|{}", "x".repeat(KEY_BYTES_MAX));
+    for key in ["alice", "|alice", "https://idp|", &long] {
+        let target = LockTarget::Principal(key.to_owned());
+        let refused = revoke(&stage, Revocation::Lock(target)).await;
+        assert!(
+            matches!(refused, Err(RevokeError::NoPrincipal)),
+            "{key}: {refused:?}"
+        );
+    }
+    assert!(stage.locks.list().is_empty());
+}
+
+#[tokio::test]
 async fn one_session_is_ended_and_nobody_is_kept_out() {
     let stage = Stage::new("").await;
     let mut one = list(&stage, session(1), person("alice"), None);

@@ -4,6 +4,7 @@ mod binding;
 mod clients;
 mod connections;
 mod evidence;
+mod grants;
 mod kills;
 mod leaks;
 mod lifecycle;

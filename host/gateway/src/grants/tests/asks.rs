@@ -52,8 +52,22 @@ impl Stage {
     }
 
     async fn agree(&self, id: ApprovalId, voter: &Principal) -> Result<Standing, AnswerError> {
-        let kept = self.asking.approvals.vote(id, voter, true, "", "api").await?;
+        let kept = self.approvals().vote(id, voter, true, "", "api").await?;
         Ok(kept.approval.standing)
+    }
+
+    /// Approves while nobody can make a grant of it, as if the gateway stopped right then.
+    async fn approve_elsewhere(&self, id: ApprovalId) {
+        let approvals = Approvals::start(
+            self.ground.state.clone(),
+            self.ground.journal.clone(),
+            Arc::clone(&self.asking.policy),
+            ahead(&self.ahead_us),
+        )
+        .await
+        .expect("started");
+        let bob = member("bob", &["dba"]);
+        approvals.vote(id, &bob, true, "", "api").await.expect("counts");
     }
 
     fn held_by(&self, principal: &Principal) -> Vec<Arc<Grant>> {
@@ -162,7 +176,7 @@ async fn a_reason_is_given_where_policy_wants_one_and_is_no_novel() {
     let long = "x".repeat(model::grant::GRANT_REASON_BYTES_MAX + 1);
     assert!(stage.ask(&analyst(), write(), &long).await.is_err());
     let id = stage.ask(&analyst(), write(), "a fix").await.expect("asked");
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     assert_eq!(kept.case.reason.as_deref(), Some("a fix"));
     assert_eq!(kept.case.grant, Some(write()));
     assert_eq!(
@@ -225,9 +239,9 @@ async fn a_longer_time_than_a_grant_may_last_is_cut_when_it_is_given() {
     let stage = Stage::new(POLICY).await;
     let id = stage.asked().await;
     stage.agree(id, &member("bob", &["dba"])).await.expect("counts");
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     // What was asked for while a grant could last longer.
-    let long = super::super::asking::grant(
+    let long = super::super::giving::grant(
         &kept.approval.requester,
         &customers(),
         terms(&[OperationKind::Read], u64::MAX),
@@ -248,7 +262,7 @@ async fn connecting_asks_for_all_that_may_be_asked_for_and_only_once() {
         panic!("asked");
     };
     assert_eq!(again, id);
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     let wanted = terms(&[OperationKind::Read, OperationKind::Write], 3_600);
     assert_eq!(kept.case.grant, Some(wanted));
     assert_eq!(kept.approval.quorum.to_string(), "2 of dba");
@@ -278,20 +292,34 @@ async fn connecting_does_not_ask_where_a_reason_is_needed_or_a_grant_would_not_h
 async fn an_answer_that_could_not_be_kept_as_a_grant_is_none_until_it_is_asked_again() {
     let stage = Stage::new(POLICY).await;
     let id = stage.asked().await;
-    // Approved by others while this gateway could make no grants.
-    let approvals = Approvals::start(
-        stage.ground.state.clone(),
-        stage.ground.journal.clone(),
-        Arc::clone(&stage.asking.policy),
-        ahead(&stage.ahead_us),
-    )
-    .await
-    .expect("started");
-    let bob = member("bob", &["dba"]);
-    approvals.vote(id, &bob, true, "", "api").await.expect("counts");
+    stage.approve_elsewhere(id).await;
     assert!(stage.held_by(&analyst()).is_empty());
     assert_eq!(stage.asked().await, id);
     assert_eq!(stage.held_by(&analyst()).len(), 1);
-    let kept = stage.asking.approvals.get(id).await.expect("read").expect("kept");
+    let kept = stage.approvals().get(id).await.expect("read").expect("kept");
     assert_eq!(kept.approval.standing, Standing::Used);
+}
+
+#[tokio::test]
+async fn what_was_agreed_to_under_other_policies_is_no_grant() {
+    let stage = Stage::new(POLICY).await;
+    let id = stage.asked().await;
+    stage.approve_elsewhere(id).await;
+    let changed = POLICY.replace("\"2 of dba\"", "\"3 of dba\"");
+    let changed = Stage::new(&changed).await;
+    assert_ne!(changed.policy().hash(), stage.policy().hash());
+    let asking = Asking {
+        policy: Arc::clone(&changed.asking.policy),
+        ..stage.asking.clone()
+    };
+    let clock = ahead(&stage.ahead_us);
+    let grants = open(&stage.ground, &stage.sessions, &asking, clock).await;
+    let refused = grants.give_now(id).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(
+        grants
+            .holding(&analyst(), &customers(), stage.now_us())
+            .is_empty()
+    );
+    assert!(stage.ground.journaled("grant.given").is_empty());
 }

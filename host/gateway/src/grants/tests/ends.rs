@@ -33,6 +33,19 @@ async fn a_grant_holds_for_its_time_its_principal_and_its_resource() {
 }
 
 #[tokio::test]
+async fn of_several_grants_the_one_that_ends_last_comes_first() {
+    let stage = Stage::new("").await;
+    let mut ends = Vec::new();
+    for seconds in [60, 90, 70] {
+        ends.push(stage.hold("alice", 100 * SECOND, seconds).await.ends_us);
+    }
+    ends.sort_unstable_by(|a, b| b.cmp(a));
+    let holding = stage.grants.holding(&person("alice"), &customers(), 100 * SECOND);
+    let held: Vec<u64> = holding.iter().map(|grant| grant.ends_us).collect();
+    assert_eq!(held, ends);
+}
+
+#[tokio::test]
 async fn an_approval_gives_one_grant_and_no_second() {
     let stage = Stage::new("").await;
     let first = stage.hold("alice", 100 * SECOND, 60).await;
