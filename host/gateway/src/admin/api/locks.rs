@@ -251,7 +251,7 @@ fn refused(error: &RevokeError) -> Problem {
         RevokeError::Grant(GrantError::Over) => {
             Problem::new(StatusCode::CONFLICT, "over", error.for_client())
         }
-        RevokeError::Gateway | RevokeError::ReasonTooLong => {
+        RevokeError::Gateway | RevokeError::NoPrincipal | RevokeError::ReasonTooLong => {
             Problem::bad_request("invalid-body", error.for_client())
         }
         RevokeError::Grant(_) | RevokeError::State(_) => {
