@@ -87,6 +87,16 @@ impl Issuer {
         self.sign(&self.claims(subject, groups))
     }
 
+    /// Returns a token of a human being, who may answer holds if policy says so.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn person(&self, subject: &str, groups: &[&str]) -> Result<String> {
+        let mut claims = self.claims(subject, groups);
+        claims["kind"] = "person".into();
+        self.sign(&claims)
+    }
+
     /// Signs any claims with the published key.
     ///
     /// # Errors

@@ -185,7 +185,8 @@ impl<'a> Drive<'a> {
 
     async fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'a>) -> Option<Ended> {
         if let Some(ending) = self.ending.get() {
-            let fatal = Fatal::new(sqlstate(ending.rule), Fault::Operator, ending.reason.to_string());
+            let fatal = Fatal::new(sqlstate(ending.rule), Fault::Operator, ending.reason.to_string())
+                .rule(ending.rule);
             return Some(self.part(&fatal, "revoked").await);
         }
         match notice {

@@ -214,7 +214,11 @@ impl<'a> Configuration<'a> {
             "[[identity]]\nname = \"corp\"\nissuer = {}\njwks = \"file:jwks.json\"",
             quoted(ISSUER)
         )?;
-        writeln!(text, "audience = {}\ngroups = \"groups\"\n", quoted(AUDIENCE))?;
+        writeln!(text, "audience = {}\ngroups = \"groups\"", quoted(AUDIENCE))?;
+        writeln!(
+            text,
+            "person_when = {{ claim = \"kind\", equals = \"person\" }}\n"
+        )?;
         Ok(())
     }
 

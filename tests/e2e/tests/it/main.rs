@@ -5,6 +5,7 @@ mod clients;
 mod connections;
 mod evidence;
 mod grants;
+mod holds;
 mod kills;
 mod leaks;
 mod lifecycle;

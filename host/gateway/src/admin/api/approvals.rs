@@ -157,7 +157,9 @@ impl ApprovalBody {
     pub(crate) fn of(site: &Site, kept: &Kept, reader: &Principal) -> Self {
         let Kept { approval, case } = kept;
         let requester = &approval.requester;
-        let use_by = approval.approved_us.map(|at| at.saturating_add(approval.use_within_us));
+        let use_by = approval
+            .approved_us
+            .map(|at| at.saturating_add(approval.use_within_us));
         Self {
             id: approval.id.to_string(),
             subject: approval.subject,
@@ -233,7 +235,10 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
         Standing::parse(standing)
             .ok_or_else(|| Problem::bad_request("invalid-parameters", "standing: there is no such standing"))
     });
-    let (scope, key) = (format!("{:?} {:?} {all}", query.standing, query.resource), who.key());
+    let (scope, key) = (
+        format!("{:?} {:?} {all}", query.standing, query.resource),
+        who.key(),
+    );
     let list = ["approvals", scope.as_str(), key.as_str()];
     let mut filter = Filter {
         standing: standing.transpose()?.into_iter().collect(),
@@ -294,7 +299,9 @@ pub(crate) async fn show(
     let (services, who) = (&site.services, &caller.principal);
     let kept = find(&site, who, id).await?;
     let shown = async { Ok(ApprovalBody::of(&site, &kept, who)) };
-    perform_own(services, who, Door::Api, deed, shown).await.map(Reply)
+    perform_own(services, who, Door::Api, deed, shown)
+        .await
+        .map(Reply)
 }
 
 /// Returns an approval that somebody may see.
@@ -433,7 +440,14 @@ mod tests {
         };
         assert_eq!(of(&["\"7\""]), Ok(7));
         assert_eq!(of(&[]), Err(StatusCode::PRECONDITION_REQUIRED));
-        for bad in [&["7"][..], &["*"], &["W/\"7\""], &["\"\""], &["\"-1\""], &["\"1\"", "\"2\""]] {
+        for bad in [
+            &["7"][..],
+            &["*"],
+            &["W/\"7\""],
+            &["\"\""],
+            &["\"-1\""],
+            &["\"1\"", "\"2\""],
+        ] {
             assert_eq!(of(bad), Err(StatusCode::BAD_REQUEST), "{bad:?}");
         }
     }
