@@ -70,7 +70,11 @@ async fn the_command_line_asks_over_tls_and_hears_why_not() {
     let gateway = bob.gateway().map_err(|failure| failure.reason).expect("ready");
     let denied = gateway.get("/api/v1/locks").await.expect_err("no policy");
     assert_eq!(denied.status, EXIT_DENIED);
-    assert!(denied.reason.starts_with("no policy permits: list locks"), "{}", denied.reason);
+    assert!(
+        denied.reason.starts_with("no policy permits: list locks"),
+        "{}",
+        denied.reason
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,6 +90,10 @@ async fn a_gateway_that_nobody_vouches_for_gets_no_token() {
     };
     let gateway = remote.gateway().map_err(|failure| failure.reason).expect("ready");
     let refused = gateway.get("/api/v1/me").await.expect_err("another authority");
-    assert!(refused.reason.contains("could not be asked"), "{}", refused.reason);
+    assert!(
+        refused.reason.contains("could not be asked"),
+        "{}",
+        refused.reason
+    );
     assert!(stage.journalled("login.refused").await.is_empty());
 }

@@ -24,6 +24,25 @@ fn every_route_is_described_and_every_description_is_a_route() {
     assert_eq!(described, registered);
 }
 
+#[test]
+fn every_answer_and_every_parameter_is_put_into_words() {
+    let made = made();
+    for (path, operations) in made["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            for (status, answer) in operation["responses"].as_object().expect("responses") {
+                assert!(answer["description"].is_string(), "{method} {path} {status}");
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(
+                    parameter["description"].is_string(),
+                    "{method} {path} {parameter}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_method_of_every_path_is_described_and_no_other_is_taken() {
     let stage = Stage::new().await;
