@@ -157,7 +157,9 @@ impl ApprovalBody {
     pub(crate) fn of(site: &Site, kept: &Kept, reader: &Principal) -> Self {
         let Kept { approval, case } = kept;
         let requester = &approval.requester;
-        let use_by = approval.approved_us.map(|at| at.saturating_add(approval.use_within_us));
+        let use_by = approval
+            .approved_us
+            .map(|at| at.saturating_add(approval.use_within_us));
         Self {
             id: approval.id.to_string(),
             subject: approval.subject,
@@ -208,8 +210,8 @@ pub(crate) fn concerns(site: &Site, reader: &Principal, kept: &Kept) -> bool {
     tag = "approvals",
     params(Query),
     responses(
-        (status = 200, body = ApprovalPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "One page of approvals.", body = ApprovalPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -233,7 +235,10 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
         Standing::parse(standing)
             .ok_or_else(|| Problem::bad_request("invalid-parameters", "standing: there is no such standing"))
     });
-    let (scope, key) = (format!("{:?} {:?} {all}", query.standing, query.resource), who.key());
+    let (scope, key) = (
+        format!("{:?} {:?} {all}", query.standing, query.resource),
+        who.key(),
+    );
     let list = ["approvals", scope.as_str(), key.as_str()];
     let mut filter = Filter {
         standing: standing.transpose()?.into_iter().collect(),
@@ -281,8 +286,8 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
     tag = "approvals",
     params(("id" = String, Path, description = "The approval's id.")),
     responses(
-        (status = 200, body = ApprovalBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The approval, as it stands now.", body = ApprovalBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(
@@ -294,7 +299,9 @@ pub(crate) async fn show(
     let (services, who) = (&site.services, &caller.principal);
     let kept = find(&site, who, id).await?;
     let shown = async { Ok(ApprovalBody::of(&site, &kept, who)) };
-    perform_own(services, who, Door::Api, deed, shown).await.map(Reply)
+    perform_own(services, who, Door::Api, deed, shown)
+        .await
+        .map(Reply)
 }
 
 /// Returns an approval that somebody may see.
@@ -322,8 +329,8 @@ pub(crate) async fn find(site: &Site, who: &Principal, id: ApprovalId) -> Result
     ),
     request_body = Decision,
     responses(
-        (status = 200, body = ApprovalBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The approval, as it stands now.", body = ApprovalBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn decide(
@@ -355,8 +362,8 @@ pub(crate) async fn decide(
     tag = "approvals",
     params(("id" = String, Path, description = "The approval's id.")),
     responses(
-        (status = 200, body = ApprovalBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The approval, as it stands now.", body = ApprovalBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn withdraw(
@@ -433,7 +440,14 @@ mod tests {
         };
         assert_eq!(of(&["\"7\""]), Ok(7));
         assert_eq!(of(&[]), Err(StatusCode::PRECONDITION_REQUIRED));
-        for bad in [&["7"][..], &["*"], &["W/\"7\""], &["\"\""], &["\"-1\""], &["\"1\"", "\"2\""]] {
+        for bad in [
+            &["7"][..],
+            &["*"],
+            &["W/\"7\""],
+            &["\"\""],
+            &["\"-1\""],
+            &["\"1\"", "\"2\""],
+        ] {
             assert_eq!(of(bad), Err(StatusCode::BAD_REQUEST), "{bad:?}");
         }
     }

@@ -158,8 +158,8 @@ impl GrantBody {
     tag = "grants",
     params(Query),
     responses(
-        (status = 200, body = GrantPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "One page of grants.", body = GrantPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -228,8 +228,8 @@ async fn page(
     params(("Idempotency-Key" = Option<String>, Header, description = "A word for this request; kept for a day.")),
     request_body = NewGrant,
     responses(
-        (status = 202, body = AskedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 202, description = "It was asked.", body = AskedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn request(
@@ -287,8 +287,8 @@ async fn ask(site: &Site, who: &Arc<Principal>, asked: NewGrant) -> Result<Answe
     params(("id" = String, Path, description = "The grant's id.")),
     request_body = ReasonBody,
     responses(
-        (status = 200, body = RevokedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "It is revoked.", body = RevokedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn take_back(

@@ -67,8 +67,8 @@ pub(crate) struct JournalEntry {
     tag = "journal",
     params(Query),
     responses(
-        (status = 200, body = JournalPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "One page of entries.", body = JournalPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(

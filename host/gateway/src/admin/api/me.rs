@@ -35,8 +35,8 @@ pub(crate) struct Me {
     path = "/api/v1/me",
     tag = "me",
     responses(
-        (status = 200, body = Me),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The caller.", body = Me),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(caller: Caller) -> Reply<Me> {

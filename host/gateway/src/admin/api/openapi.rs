@@ -72,7 +72,7 @@ impl Modify for Tokens {
     path = "/api/v1/openapi.json",
     tag = "openapi",
     security(()),
-    responses((status = 200, content_type = "application/json", body = Object)),
+    responses((status = 200, description = "This document.", content_type = "application/json", body = Object)),
 )]
 pub(super) async fn show() -> Response {
     static JSON: LazyLock<Bytes> =

@@ -71,8 +71,8 @@ pub(crate) struct SeenBody {
     tag = "review",
     params(Query),
     responses(
-        (status = 200, body = ReviewBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "What to look at.", body = ReviewBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(

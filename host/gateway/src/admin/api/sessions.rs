@@ -100,8 +100,8 @@ pub(crate) struct ReasonBody {
     tag = "sessions",
     params(Query),
     responses(
-        (status = 200, body = SessionPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Sessions.", body = SessionPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -242,8 +242,8 @@ fn of_entries(id: &str, start: Option<&Value>, end: Option<&Value>) -> SessionBo
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id.")),
     responses(
-        (status = 200, body = SessionBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The session.", body = SessionBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(
@@ -300,8 +300,8 @@ pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBod
     params(("id" = String, Path, description = "The session's id.")),
     request_body = ReasonBody,
     responses(
-        (status = 200, body = RevokedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "It is revoked.", body = RevokedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn end(
