@@ -207,6 +207,7 @@ pub(crate) fn concerns(site: &Site, reader: &Principal, kept: &Kept) -> bool {
 #[utoipa::path(
     get,
     path = "/api/v1/approvals",
+    operation_id = "approvals_list",
     tag = "approvals",
     params(Query),
     responses(
@@ -283,6 +284,7 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
 #[utoipa::path(
     get,
     path = "/api/v1/approvals/{id}",
+    operation_id = "approvals_show",
     tag = "approvals",
     params(("id" = String, Path, description = "The approval's id.")),
     responses(
@@ -322,6 +324,7 @@ pub(crate) async fn find(site: &Site, who: &Principal, id: ApprovalId) -> Result
 #[utoipa::path(
     post,
     path = "/api/v1/approvals/{id}/decision",
+    operation_id = "approvals_decide",
     tag = "approvals",
     params(
         ("id" = String, Path, description = "The approval's id."),
@@ -359,6 +362,7 @@ pub(crate) async fn decide(
 #[utoipa::path(
     post,
     path = "/api/v1/approvals/{id}/withdraw",
+    operation_id = "approvals_withdraw",
     tag = "approvals",
     params(("id" = String, Path, description = "The approval's id.")),
     responses(

@@ -38,6 +38,7 @@ const SPARE: Duration = Duration::from_secs(5);
 #[utoipa::path(
     get,
     path = "/api/v1/events",
+    operation_id = "events_follow",
     tag = "events",
     responses(
         (status = 200, description = "A stream of events.", content_type = "text/event-stream", body = String),

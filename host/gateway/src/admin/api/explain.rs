@@ -39,6 +39,7 @@ pub(crate) struct ExplainBody {
 #[utoipa::path(
     post,
     path = "/api/v1/explain",
+    operation_id = "explain_ask",
     tag = "explain",
     request_body = ExplainBody,
     responses(

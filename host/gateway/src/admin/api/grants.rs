@@ -33,6 +33,7 @@ const REASON_BYTES_MAX: usize = 2 << 10;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Query {
     /// `holding`: only those that hold.
+    #[param(inline)]
     standing: Option<Holding>,
     /// Only those on this resource.
     resource: Option<String>,
@@ -155,6 +156,7 @@ impl GrantBody {
 #[utoipa::path(
     get,
     path = "/api/v1/grants",
+    operation_id = "grants_list",
     tag = "grants",
     params(Query),
     responses(
@@ -224,6 +226,7 @@ async fn page(
 #[utoipa::path(
     post,
     path = "/api/v1/grants",
+    operation_id = "grants_request",
     tag = "grants",
     params(("Idempotency-Key" = Option<String>, Header, description = "A word for this request; kept for a day.")),
     request_body = NewGrant,
@@ -283,6 +286,7 @@ async fn ask(site: &Site, who: &Arc<Principal>, asked: NewGrant) -> Result<Answe
 #[utoipa::path(
     post,
     path = "/api/v1/grants/{id}/revoke",
+    operation_id = "grants_take_back",
     tag = "grants",
     params(("id" = String, Path, description = "The grant's id.")),
     request_body = ReasonBody,

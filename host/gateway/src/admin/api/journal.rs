@@ -64,6 +64,7 @@ pub(crate) struct JournalEntry {
 #[utoipa::path(
     get,
     path = "/api/v1/journal",
+    operation_id = "journal_list",
     tag = "journal",
     params(Query),
     responses(

@@ -125,6 +125,7 @@ impl TryFrom<TargetBody> for LockTarget {
 #[utoipa::path(
     get,
     path = "/api/v1/locks",
+    operation_id = "locks_list",
     tag = "locks",
     responses(
         (status = 200, description = "The locks.", body = LockList),
@@ -145,6 +146,7 @@ pub(crate) async fn list(State(site): State<Site>, caller: Caller) -> Result<Rep
 #[utoipa::path(
     post,
     path = "/api/v1/locks",
+    operation_id = "locks_set",
     tag = "locks",
     params(("Idempotency-Key" = Option<String>, Header, description = "A word for this request; kept for a day.")),
     request_body = NewLock,
@@ -194,6 +196,7 @@ async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Resul
 #[utoipa::path(
     delete,
     path = "/api/v1/locks/{id}",
+    operation_id = "locks_lift",
     tag = "locks",
     params(("id" = String, Path, description = "The lock's id.")),
     responses(

@@ -33,6 +33,7 @@ pub(crate) struct Me {
 #[utoipa::path(
     get,
     path = "/api/v1/me",
+    operation_id = "me_show",
     tag = "me",
     responses(
         (status = 200, description = "The caller.", body = Me),

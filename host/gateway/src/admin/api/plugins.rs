@@ -42,6 +42,7 @@ pub(crate) struct PluginBody {
 #[utoipa::path(
     get,
     path = "/api/v1/plugins",
+    operation_id = "plugins_list",
     tag = "plugins",
     responses(
         (status = 200, description = "The plugins.", body = PluginList),

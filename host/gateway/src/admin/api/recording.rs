@@ -53,6 +53,7 @@ pub(crate) struct Query {
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{id}/recording",
+    operation_id = "recording_read",
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id."), Query),
     responses(

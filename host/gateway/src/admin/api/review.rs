@@ -68,6 +68,7 @@ pub(crate) struct SeenBody {
 #[utoipa::path(
     get,
     path = "/api/v1/review",
+    operation_id = "review_show",
     tag = "review",
     params(Query),
     responses(

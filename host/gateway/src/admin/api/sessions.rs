@@ -97,6 +97,7 @@ pub(crate) struct ReasonBody {
 #[utoipa::path(
     get,
     path = "/api/v1/sessions",
+    operation_id = "sessions_list",
     tag = "sessions",
     params(Query),
     responses(
@@ -239,6 +240,7 @@ fn of_entries(id: &str, start: Option<&Value>, end: Option<&Value>) -> SessionBo
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{id}",
+    operation_id = "sessions_show",
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id.")),
     responses(
@@ -296,6 +298,7 @@ pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBod
 #[utoipa::path(
     post,
     path = "/api/v1/sessions/{id}/end",
+    operation_id = "sessions_end",
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id.")),
     request_body = ReasonBody,
