@@ -145,7 +145,7 @@ files = []
 tidegate.toml:3: listen.postgres: "everywhere" is not an address with a port
   remedy: write an IP address and a port, e.g. "0.0.0.0:5432" or "[::]:5432"
 tidegate.toml:4: listen.prot: unknown key
-  remedy: known here: postgres, admin, insecure_plaintext, http, ssh
+  remedy: known here: postgres, admin, admin_tls, insecure_plaintext, http, ssh
 tidegate.toml:5: tls.key: is missing
   remedy: name the PEM file of the private key
 tidegate.toml:9: identity[corp].issuer: keys fetched without TLS could be anybody's

@@ -207,11 +207,12 @@ pub(crate) fn concerns(site: &Site, reader: &Principal, kept: &Kept) -> bool {
 #[utoipa::path(
     get,
     path = "/api/v1/approvals",
+    operation_id = "approvals_list",
     tag = "approvals",
     params(Query),
     responses(
-        (status = 200, body = ApprovalPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "One page of approvals.", body = ApprovalPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -283,11 +284,12 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
 #[utoipa::path(
     get,
     path = "/api/v1/approvals/{id}",
+    operation_id = "approvals_show",
     tag = "approvals",
     params(("id" = String, Path, description = "The approval's id.")),
     responses(
-        (status = 200, body = ApprovalBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The approval, as it stands now.", body = ApprovalBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(
@@ -322,6 +324,7 @@ pub(crate) async fn find(site: &Site, who: &Principal, id: ApprovalId) -> Result
 #[utoipa::path(
     post,
     path = "/api/v1/approvals/{id}/decision",
+    operation_id = "approvals_decide",
     tag = "approvals",
     params(
         ("id" = String, Path, description = "The approval's id."),
@@ -329,8 +332,8 @@ pub(crate) async fn find(site: &Site, who: &Principal, id: ApprovalId) -> Result
     ),
     request_body = Decision,
     responses(
-        (status = 200, body = ApprovalBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The approval, as it stands now.", body = ApprovalBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn decide(
@@ -359,11 +362,12 @@ pub(crate) async fn decide(
 #[utoipa::path(
     post,
     path = "/api/v1/approvals/{id}/withdraw",
+    operation_id = "approvals_withdraw",
     tag = "approvals",
     params(("id" = String, Path, description = "The approval's id.")),
     responses(
-        (status = 200, body = ApprovalBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The approval, as it stands now.", body = ApprovalBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn withdraw(

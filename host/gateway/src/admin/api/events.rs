@@ -38,10 +38,11 @@ const SPARE: Duration = Duration::from_secs(5);
 #[utoipa::path(
     get,
     path = "/api/v1/events",
+    operation_id = "events_follow",
     tag = "events",
     responses(
-        (status = 200, content_type = "text/event-stream", body = String),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "A stream of events.", content_type = "text/event-stream", body = String),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn follow(

@@ -39,11 +39,12 @@ pub(crate) struct ExplainBody {
 #[utoipa::path(
     post,
     path = "/api/v1/explain",
+    operation_id = "explain_ask",
     tag = "explain",
     request_body = ExplainBody,
     responses(
         (status = 200, body = Object, description = "Facts, assessment, verdict, policies and refusal: what `tidegate explain --json` prints."),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn ask(

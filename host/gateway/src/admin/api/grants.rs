@@ -33,6 +33,7 @@ const REASON_BYTES_MAX: usize = 2 << 10;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Query {
     /// `holding`: only those that hold.
+    #[param(inline)]
     standing: Option<Holding>,
     /// Only those on this resource.
     resource: Option<String>,
@@ -155,11 +156,12 @@ impl GrantBody {
 #[utoipa::path(
     get,
     path = "/api/v1/grants",
+    operation_id = "grants_list",
     tag = "grants",
     params(Query),
     responses(
-        (status = 200, body = GrantPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "One page of grants.", body = GrantPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -224,12 +226,13 @@ async fn page(
 #[utoipa::path(
     post,
     path = "/api/v1/grants",
+    operation_id = "grants_request",
     tag = "grants",
     params(("Idempotency-Key" = Option<String>, Header, description = "A word for this request; kept for a day.")),
     request_body = NewGrant,
     responses(
-        (status = 202, body = AskedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 202, description = "It was asked.", body = AskedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn request(
@@ -283,12 +286,13 @@ async fn ask(site: &Site, who: &Arc<Principal>, asked: NewGrant) -> Result<Answe
 #[utoipa::path(
     post,
     path = "/api/v1/grants/{id}/revoke",
+    operation_id = "grants_take_back",
     tag = "grants",
     params(("id" = String, Path, description = "The grant's id.")),
     request_body = ReasonBody,
     responses(
-        (status = 200, body = RevokedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "It is revoked.", body = RevokedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn take_back(

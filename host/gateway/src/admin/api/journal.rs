@@ -64,11 +64,12 @@ pub(crate) struct JournalEntry {
 #[utoipa::path(
     get,
     path = "/api/v1/journal",
+    operation_id = "journal_list",
     tag = "journal",
     params(Query),
     responses(
-        (status = 200, body = JournalPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "One page of entries.", body = JournalPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(

@@ -125,10 +125,11 @@ impl TryFrom<TargetBody> for LockTarget {
 #[utoipa::path(
     get,
     path = "/api/v1/locks",
+    operation_id = "locks_list",
     tag = "locks",
     responses(
-        (status = 200, body = LockList),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The locks.", body = LockList),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(State(site): State<Site>, caller: Caller) -> Result<Reply<LockList>, Problem> {
@@ -145,12 +146,13 @@ pub(crate) async fn list(State(site): State<Site>, caller: Caller) -> Result<Rep
 #[utoipa::path(
     post,
     path = "/api/v1/locks",
+    operation_id = "locks_set",
     tag = "locks",
     params(("Idempotency-Key" = Option<String>, Header, description = "A word for this request; kept for a day.")),
     request_body = NewLock,
     responses(
-        (status = 201, body = RevokedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 201, description = "It is revoked.", body = RevokedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn set(
@@ -194,11 +196,12 @@ async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Resul
 #[utoipa::path(
     delete,
     path = "/api/v1/locks/{id}",
+    operation_id = "locks_lift",
     tag = "locks",
     params(("id" = String, Path, description = "The lock's id.")),
     responses(
-        (status = 200, body = SetLock),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "It is lifted.", body = SetLock),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn lift(

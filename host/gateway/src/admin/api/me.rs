@@ -33,10 +33,11 @@ pub(crate) struct Me {
 #[utoipa::path(
     get,
     path = "/api/v1/me",
+    operation_id = "me_show",
     tag = "me",
     responses(
-        (status = 200, body = Me),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The caller.", body = Me),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(caller: Caller) -> Reply<Me> {

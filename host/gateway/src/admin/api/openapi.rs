@@ -70,9 +70,10 @@ impl Modify for Tokens {
 #[utoipa::path(
     get,
     path = "/api/v1/openapi.json",
+    operation_id = "openapi_show",
     tag = "openapi",
     security(()),
-    responses((status = 200, content_type = "application/json", body = Object)),
+    responses((status = 200, description = "This document.", content_type = "application/json", body = Object)),
 )]
 pub(super) async fn show() -> Response {
     static JSON: LazyLock<Bytes> =

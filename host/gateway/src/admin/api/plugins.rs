@@ -42,10 +42,11 @@ pub(crate) struct PluginBody {
 #[utoipa::path(
     get,
     path = "/api/v1/plugins",
+    operation_id = "plugins_list",
     tag = "plugins",
     responses(
-        (status = 200, body = PluginList),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The plugins.", body = PluginList),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(State(site): State<Site>, caller: Caller) -> Result<Reply<PluginList>, Problem> {

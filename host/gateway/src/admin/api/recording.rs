@@ -53,11 +53,12 @@ pub(crate) struct Query {
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{id}/recording",
+    operation_id = "recording_read",
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id."), Query),
     responses(
-        (status = 200, content_type = "application/x-ndjson", body = String),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The recording, one JSON object a line.", content_type = "application/x-ndjson", body = String),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn read(

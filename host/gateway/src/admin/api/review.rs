@@ -68,11 +68,12 @@ pub(crate) struct SeenBody {
 #[utoipa::path(
     get,
     path = "/api/v1/review",
+    operation_id = "review_show",
     tag = "review",
     params(Query),
     responses(
-        (status = 200, body = ReviewBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "What to look at.", body = ReviewBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(

@@ -97,11 +97,12 @@ pub(crate) struct ReasonBody {
 #[utoipa::path(
     get,
     path = "/api/v1/sessions",
+    operation_id = "sessions_list",
     tag = "sessions",
     params(Query),
     responses(
-        (status = 200, body = SessionPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Sessions.", body = SessionPage),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -239,11 +240,12 @@ fn of_entries(id: &str, start: Option<&Value>, end: Option<&Value>) -> SessionBo
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{id}",
+    operation_id = "sessions_show",
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id.")),
     responses(
-        (status = 200, body = SessionBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The session.", body = SessionBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(
@@ -296,12 +298,13 @@ pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBod
 #[utoipa::path(
     post,
     path = "/api/v1/sessions/{id}/end",
+    operation_id = "sessions_end",
     tag = "sessions",
     params(("id" = String, Path, description = "The session's id.")),
     request_body = ReasonBody,
     responses(
-        (status = 200, body = RevokedBody),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "It is revoked.", body = RevokedBody),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn end(

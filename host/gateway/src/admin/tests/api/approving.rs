@@ -110,14 +110,7 @@ async fn nobody_answers_for_themselves_and_one_no_ends_it() {
     .await;
     assert_eq!(no.body["standing"], "denied", "{no:?}");
     let revision = format!("\"{}\"", no.body["revision"]);
-    let late = decide(
-        &stage,
-        &stage.person("carol", &["dba"]),
-        &id,
-        Some(&revision),
-        &yes(),
-    )
-    .await;
+    let late = decide(&stage, &bob, &id, Some(&revision), &yes()).await;
     assert_eq!(late.status, StatusCode::CONFLICT, "{late:?}");
     let grants = stage.get(&alice, "/api/v1/grants").await;
     assert_eq!(grants.body["grants"], json!([]));

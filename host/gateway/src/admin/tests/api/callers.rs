@@ -170,3 +170,23 @@ async fn a_policy_for_databases_does_not_open_the_gateway_itself() {
     assert_eq!(held.status, StatusCode::FORBIDDEN);
     assert_eq!(held.body["policies"], json!(["askers"]), "{held:?}");
 }
+
+#[tokio::test]
+async fn a_token_is_no_credential_on_a_page() {
+    use tower::ServiceExt as _;
+
+    let page = axum::Router::new()
+        .route("/page", axum::routing::get(|| async { "shown" }))
+        .layer(axum::middleware::from_fn(crate::admin::caller::no_token));
+    let ask = |token: Option<&str>| {
+        let mut request = Request::builder().uri("/page");
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        page.clone()
+            .oneshot(request.body(Body::empty()).expect("a request"))
+    };
+    assert_eq!(ask(None).await.expect("infallible").status(), StatusCode::OK);
+    let refused = ask(Some("a.b.c")).await.expect("infallible");
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}

@@ -24,6 +24,50 @@ fn every_route_is_described_and_every_description_is_a_route() {
     assert_eq!(described, registered);
 }
 
+#[test]
+fn every_answer_and_every_parameter_is_put_into_words() {
+    let (made, mut ids) = (made(), BTreeSet::new());
+    for (path, operations) in made["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            assert!(
+                ids.insert(operation["operationId"].to_string()),
+                "{method} {path}: taken"
+            );
+            for (status, answer) in operation["responses"].as_object().expect("responses") {
+                assert!(answer["description"].is_string(), "{method} {path} {status}");
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(
+                    parameter["description"].is_string(),
+                    "{method} {path} {parameter}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_referred_to_that_is_not_there() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let (made, mut found) = (made(), Vec::new());
+    references(&made, &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').expect("within the document");
+        assert!(made.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
 #[tokio::test]
 async fn every_method_of_every_path_is_described_and_no_other_is_taken() {
     let stage = Stage::new().await;

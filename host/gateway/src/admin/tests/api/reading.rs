@@ -1,6 +1,8 @@
+use ::journal::recording::{Direction, Recorded, Recorder};
 use http::StatusCode;
 use model::event::Event;
 use model::{Principal, PrincipalKind, ResourceName, SessionId};
+use proto::postgres::frame::{put, put_string};
 use serde_json::{Value, json};
 
 use crate::admin::tests::stage::Stage;
@@ -219,6 +221,46 @@ async fn a_recording_that_is_not_there_is_told_and_its_reader_named() {
         .get(&token, "/api/v1/sessions/..%2F..%2Fetc/recording")
         .await;
     assert_eq!(no_id.body["code"], "not-found");
+}
+
+#[tokio::test]
+async fn a_recording_is_read_as_the_command_line_replays_it() {
+    let stage = Stage::new().await;
+    let services = &stage.gateway.services;
+    let id = session(&stage, 1, "agent").await;
+    let recorded = Recorded {
+        session: id,
+        resource: ResourceName::new("customers"),
+        protocol: "postgres",
+        salt: [1; 32],
+    };
+    let mut recorder = Recorder::new(&services.recordings, recorded);
+    let mut query = Vec::new();
+    put(&mut query, b'Q', |body| put_string(body, b"select 1"));
+    recorder
+        .record_bulk(clock::unix_us(), Direction::FromClient, &query)
+        .and_then(|()| recorder.end_bulk(clock::unix_us(), Direction::FromClient))
+        .expect("recorded");
+    recorder.finish().await.expect("stored");
+    let token = stage.person("sue", &["security"]);
+    let path = format!("/api/v1/sessions/{id}/recording?rows=5");
+    let told = stage.get(&token, &path).await;
+    assert_eq!(told.status, StatusCode::OK, "{told:?}");
+    let lines: Vec<Value> = told
+        .body
+        .as_str()
+        .expect("several lines")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let events: Vec<&Value> = lines.iter().map(|line| &line["event"]).collect();
+    assert_eq!(events, ["session", "query", "end"], "{lines:?}");
+    assert_eq!(lines[1]["statement"], "select 1");
+    let intents = stage.journalled("op.intent").await;
+    assert_eq!(intents[0]["statement"], format!("read recording session/{id}"));
+    assert_eq!(stage.journalled("op.outcome").await[0]["result"], "ok");
+    let refused = stage.get(&stage.person("ann", &["auditors"]), &path).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
