@@ -210,6 +210,13 @@ impl Book {
         Some(self.kept.get(&id)?.approval.standing_at(now_us))
     }
 
+    /// Returns how all of them stand.
+    #[must_use]
+    pub fn standings(&self, now_us: u64) -> Vec<Standing> {
+        let kept = self.kept.values();
+        kept.map(|kept| kept.approval.standing_at(now_us)).collect()
+    }
+
     /// Returns why an operation that waits for it does not run.
     #[must_use]
     pub fn refusal(&self, id: ApprovalId, now_us: u64) -> Option<Refusal> {
@@ -224,6 +231,12 @@ impl Book {
         kept.filter(|approval| approval.standing_at(now_us) == Standing::Pending)
             .map(|approval| approval.id)
             .collect()
+    }
+
+    /// Returns the text that was asked about.
+    #[must_use]
+    pub fn text(&self, id: ApprovalId) -> Option<&str> {
+        Some(&self.kept.get(&id)?.sql)
     }
 
     /// Returns the text that was asked about and the operation that used the approval for it.

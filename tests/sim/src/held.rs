@@ -33,6 +33,8 @@ pub struct Held {
     pub now_us: u64,
     /// SHA-256 of the policies in force, as it were.
     pub policy: &'static str,
+    /// The resource behind the relay.
+    pub resource: &'static str,
     /// Whether the journal can be written.
     pub journal_works: bool,
     /// How each operation ended, with its text.
@@ -89,6 +91,7 @@ impl Held {
             received: Vec::new(),
             now_us,
             policy: "p1",
+            resource: "db",
             journal_works: true,
             outcomes: Vec::new(),
             session,
@@ -277,6 +280,12 @@ impl Held {
             && self.relay.waiting() == Waiting::Free
     }
 
+    /// What exactly people are asked about.
+    #[must_use]
+    pub fn content(&self) -> Option<ContentHash> {
+        Some(self.hold.as_ref()?.content)
+    }
+
     /// The texts of the operations that were refused.
     #[must_use]
     pub fn refused(&self) -> Vec<&str> {
@@ -338,34 +347,39 @@ impl Held {
                     self.texts.push(sql);
                     self.relay.judge(judged, self.now_us);
                 }
-                Waiting::Approval { .. } => return self.advance_hold(),
+                Waiting::Approval { .. } => {
+                    self.advance_hold();
+                    return Ok(());
+                }
                 Waiting::Done => {}
                 Waiting::Durability | Waiting::Free => return Ok(()),
             }
         }
     }
 
-    fn advance_hold(&mut self) -> Result<(), Fatal> {
+    fn advance_hold(&mut self) {
         let held = self.relay.held(&self.client).expect("it can be shown");
-        let sql = String::from_utf8_lossy(held.sql).into_owned();
         let operation = held.operation;
+        let known = self.hold.as_mut().filter(|hold| hold.operation == operation);
+        if known
+            .as_ref()
+            .is_some_and(|hold| !matches!(hold.stage, Stage::Agreed(_)))
+        {
+            return;
+        }
+        let sql = String::from_utf8_lossy(held.sql).into_owned();
+        // What was judged is looked at again when people have agreed.
         let judged = judge(&self.relay, &sql).expect("it was judged before");
-        let held = self.relay.held(&self.client).expect("it can be shown");
-        let content = held.content(
-            &judged,
-            &self.principal,
-            "db",
-            self.policy,
-            self.relay.surroundings(),
-        );
-        match &mut self.hold {
-            Some(hold) if hold.operation == operation => {
+        let surroundings = self.relay.surroundings();
+        let content = held.content(&judged, &self.principal, self.resource, self.policy, surroundings);
+        match known {
+            Some(hold) => {
                 if let Stage::Agreed(id) = hold.stage {
                     hold.stage = Stage::Using(id, content, judged);
                 }
             }
-            _ => {
-                // One that was given up has been left by now.
+            // One that was given up has been left by now.
+            None => {
                 self.hold = Some(Hold {
                     operation,
                     content,
@@ -374,7 +388,6 @@ impl Held {
                 });
             }
         }
-        Ok(())
     }
 
     fn settle_hold(&mut self, book: &mut Book) {
@@ -387,7 +400,7 @@ impl Held {
             self.leave(Left::Gone, book);
             // Whatever is held now is asked about at once, as the next turn would do.
             if held.is_some() {
-                let _ = self.advance_hold();
+                self.advance_hold();
             }
         }
     }
