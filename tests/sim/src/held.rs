@@ -1,7 +1,7 @@
 //! A gateway's session in which operations wait for people: it asks, looks again, and lets
 //! through, each of these when the schedule says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -10,6 +10,7 @@ use model::{
     ApprovalId, Facts, Fault, OperationId, OperationKind, Principal, Refusal, Rule, SessionId,
     StatementFacts, Verdict,
 };
+use proto::postgres::frame::frontend_header;
 use proto::postgres::relay::{Fatal, JudgedStatement, Lookup, Relay, RelayOptions};
 use proto::session::Waiting;
 
@@ -19,6 +20,9 @@ use crate::session::{Blank, judged_with, options};
 
 /// The word that has a statement held.
 pub const HELD: &str = "held";
+
+/// The word that has one refused.
+pub const REFUSED: &str = "never";
 
 /// One client's session.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct Held {
     answered: Vec<u8>,
     hold: Option<Hold>,
     texts: Vec<String>,
+    /// The text of every operation that was to be written down.
+    named: BTreeMap<OperationId, String>,
     intents: BTreeMap<OperationId, Intent>,
     checked: usize,
 }
@@ -101,6 +107,7 @@ impl Held {
             answered: Vec::new(),
             hold: None,
             texts: Vec::new(),
+            named: BTreeMap::new(),
             intents: BTreeMap::new(),
             checked: 0,
         }
@@ -153,8 +160,9 @@ impl Held {
     /// The end of the session.
     pub fn journal(&mut self, book: &mut Book) -> Result<(), Fatal> {
         if self.relay.waiting() == Waiting::Durability {
-            if self.journal_works {
-                for (intent, sql) in self.relay.intents().zip(&self.texts) {
+            for (intent, sql) in self.relay.intents().zip(&self.texts) {
+                self.named.insert(intent.operation, sql.clone());
+                if self.journal_works {
                     let known = Intent {
                         sql: sql.clone(),
                         approval: intent.approval,
@@ -286,13 +294,17 @@ impl Held {
         Some(self.hold.as_ref()?.content)
     }
 
-    /// The texts of the operations that were refused.
+    /// The texts of the operations that were refused where they began; `None` if one was refused
+    /// of which a part ran before.
     #[must_use]
-    pub fn refused(&self) -> Vec<&str> {
-        let refused = self.outcomes.iter().filter(|(_, result)| *result == "refused");
-        refused
-            .filter_map(|(id, _)| Some(self.intents.get(id)?.sql.as_str()))
-            .collect()
+    pub fn refused(&self) -> Option<BTreeSet<&str>> {
+        let texts = |wanted: fn(&str) -> bool| {
+            let outcomes = self.outcomes.iter().filter(move |(_, result)| wanted(result));
+            outcomes.filter_map(|(id, _)| Some(self.named.get(id)?.as_str()))
+        };
+        let ran: BTreeSet<&str> = texts(|result| result == "ok").collect();
+        let refused: BTreeSet<&str> = texts(|result| result == "refused").collect();
+        ran.is_disjoint(&refused).then_some(refused)
     }
 
     fn leave(&mut self, left: Left, book: &mut Book) {
@@ -325,6 +337,11 @@ impl Held {
         let result = self.step();
         self.settle_hold(book);
         self.take_out();
+        let waits = matches!(self.relay.waiting(), Waiting::Approval { .. });
+        assert!(
+            !waits || !says_goodbye(&self.client),
+            "people are asked for a client that has gone"
+        );
         result
     }
 
@@ -415,6 +432,7 @@ impl Held {
             let (operation, intent) = found.unwrap_or_else(|| panic!("{sql:?} ran without a durable intent"));
             intent.ran = true;
             let (operation, approval) = (*operation, intent.approval);
+            assert!(!sql.contains(REFUSED), "{sql:?} was refused");
             if !is_held(&self.relay, sql) {
                 assert!(approval.is_none(), "{sql:?} had nobody to ask");
                 continue;
@@ -445,6 +463,19 @@ impl Held {
     }
 }
 
+/// Whether a goodbye is among whole messages.
+fn says_goodbye(mut bytes: &[u8]) -> bool {
+    while let Ok(Some(header)) = frontend_header(bytes)
+        && let Some(rest) = bytes.get(header.total..)
+    {
+        if header.kind == b'X' {
+            return true;
+        }
+        bytes = rest;
+    }
+    false
+}
+
 fn is_held(relay: &Relay, sql: &str) -> bool {
     let runs = |part: &str| match part
         .trim()
@@ -471,7 +502,9 @@ fn judge(relay: &Relay, sql: &str) -> Option<Arc<JudgedStatement>> {
             Some(Lookup::Missing) | None => {}
         }
     }
-    let verdict = if is_held(relay, sql) {
+    let verdict = if sql.contains(REFUSED) {
+        Verdict::Refuse(Refusal::new(Rule::PolicyDenied, Fault::Client, "not here"))
+    } else if is_held(relay, sql) {
         Verdict::Hold {
             policies: Vec::new(),
             quorum: Quorum::default(),

@@ -222,6 +222,32 @@ fn whatever_is_changed_makes_another_question() {
 }
 
 #[test]
+fn of_two_sessions_that_ask_the_same_one_runs() {
+    let operation = Operation::new();
+    // Who goes on at each step, in every order: six steps are enough for both.
+    for order in 0..1_u32 << 12 {
+        let mut book = Book::new(1);
+        let mut sessions = [1, 2].map(|number| operation.send(number, 0, &mut book));
+        let asked = book.pending(0);
+        assert_eq!(asked.len(), 1, "the same is asked once");
+        book.vote(asked[0], "bob", true, 0).expect("it counts");
+        let turns = (0..12).map(|step| usize::from(order >> step & 1 == 1));
+        for turn in turns.chain([0, 0, 0, 1, 1, 1]) {
+            let session = &mut sessions[turn];
+            session.go_on(&mut book).expect("no end");
+            session.journal(&mut book).expect("no end");
+            session.to_server(usize::MAX, &book);
+        }
+        let ran = sessions.iter().filter(|session| operation.ran(session)).count();
+        assert_eq!(ran, 1, "order {order:b}");
+        sessions
+            .iter_mut()
+            .for_each(|session| session.close(None, &mut book));
+        book.check();
+    }
+}
+
+#[test]
 fn what_was_approved_runs_once_and_nothing_else_runs_on_it() {
     for (what, one, other) in changes() {
         for (one, other) in [(&one, &other), (&other, &one)] {

@@ -28,13 +28,14 @@ impl Dice {
 
 /// A statement, unlike any other of the script.
 fn statement(dice: &mut Dice, number: usize) -> String {
-    match dice.below(8) {
-        0 => format!("insert {number}"),
-        1 => format!("rows 2 {number}"),
-        2 => format!("fail {number}"),
-        3 => format!("set {number}"),
-        4 => format!("rows 2 held {number}"),
-        5 => format!("fail held {number}"),
+    match dice.below(24) {
+        0..=2 => format!("insert {number}"),
+        3..=5 => format!("rows 2 {number}"),
+        6..=7 => format!("fail {number}"),
+        8..=9 => format!("set {number}"),
+        10..=13 => format!("rows 2 held {number}"),
+        14..=16 => format!("fail held {number}"),
+        17 => format!("insert never {number}"),
         _ => format!("insert held {number}"),
     }
 }
