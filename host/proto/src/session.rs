@@ -93,6 +93,12 @@ impl<A> Operation<A> {
         self.approval.filter(|_| held && self.released)
     }
 
+    /// Whether a human is to be asked about it, and has not answered.
+    fn is_held(&self) -> bool {
+        let verdict = self.judged.as_deref().map(|j| &j.verdict);
+        matches!(verdict, Some(Verdict::Hold { .. })) && !self.released && self.decision.is_none()
+    }
+
     /// Returns why the operation may not run; `None` if it may.
     ///
     /// An operation without a judgement may not run.
@@ -231,8 +237,16 @@ impl<A> Road<A> {
         {
             return false;
         }
-        let held = is(|verdict| matches!(verdict, Verdict::Hold { .. }));
-        for operation in self.operations.iter_mut().filter(|operation| held(operation)) {
+        self.refuse_holds(0);
+        true
+    }
+
+    /// Refuses what is held from place `from` on: something sent with it is refused.
+    fn refuse_holds(&mut self, from: usize) {
+        let held = self.operations[from..]
+            .iter_mut()
+            .filter(|operation| operation.is_held());
+        for operation in held {
             operation.decision = Some(
                 Refusal::new(
                     Rule::ApprovalUnavailable,
@@ -242,7 +256,19 @@ impl<A> Road<A> {
                 .hint("send it by itself"),
             );
         }
-        true
+    }
+
+    /// Lets the operation at `index` go on with what `approval` lets through: it is part of an
+    /// execution that is released.
+    pub fn join(&mut self, index: usize, approval: ApprovalId) {
+        if let Some(operation) = self
+            .operations
+            .get_mut(index)
+            .filter(|operation| operation.is_held())
+        {
+            operation.approval = Some(approval);
+            operation.released = true;
+        }
     }
 
     /// Returns the operation that waits for a human's answer.
@@ -279,6 +305,8 @@ impl<A> Road<A> {
                     None => refusal,
                 };
                 operation.decision = Some(refusal);
+                // It would be undone, or never get its turn, and its approval be used up.
+                self.refuse_holds(index + 1);
             }
         }
         self.waiting = self.next_hold(index + 1, now_us);
@@ -334,13 +362,7 @@ impl<A> Road<A> {
     }
 
     fn next_hold(&self, from: usize, now_us: u64) -> Waiting {
-        let held = |operation: &Operation<A>| {
-            let verdict = operation.judged.as_deref().map(|j| &j.verdict);
-            matches!(verdict, Some(Verdict::Hold { .. }))
-                && !operation.released
-                && operation.decision.is_none()
-        };
-        match self.operations[from..].iter().position(held) {
+        match self.operations[from..].iter().position(Operation::is_held) {
             Some(offset) => Waiting::Approval {
                 index: from + offset,
                 until_us: now_us.saturating_add(u64::try_from(self.hold_for.as_micros()).unwrap_or(u64::MAX)),

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod approvals;
+pub mod held;
 pub mod server;
 pub mod session;
 pub mod wire;

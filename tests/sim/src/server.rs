@@ -1,7 +1,7 @@
 //! A model of a PostgreSQL server: statements, portals, transactions, COPY, and what it skips.
 //!
 //! Knows a handful of statements: `rows N`, `insert`, `fail`, `begin`, `commit`, `rollback`,
-//! `copyin`, `copyout`, `prepare NAME as …`, `execute NAME`, `deallocate NAME`, and lists of
+//! `set`, `copyin`, `copyout`, `prepare NAME as …`, `execute NAME`, `deallocate NAME`, and lists of
 //! them with `;` in simple queries. Answers wait in its buffer until a Flush, a ReadyForQuery
 //! or the beginning of a COPY, as they do in a real server.
 
@@ -25,6 +25,8 @@ pub struct Server {
     copying: Option<Copying>,
     /// Makes statements that contain this word fail with this message.
     pub marked: Option<(&'static str, Vec<u8>)>,
+    /// Makes statements of exactly this text fail with this message.
+    pub refused: BTreeMap<String, Vec<u8>>,
     /// The source of every statement that ran, in order.
     pub executed: Vec<String>,
 }
@@ -152,10 +154,7 @@ impl Server {
 
     fn on_query(&mut self, sql: &str) {
         self.statements.remove("");
-        if let Some((word, refusal)) = &self.marked
-            && sql.contains(word)
-        {
-            let refusal = refusal.clone();
+        if let Some(refusal) = self.refusal(sql) {
             self.send(&refusal);
             self.fail();
             self.end_implicit();
@@ -181,7 +180,7 @@ impl Server {
     fn run_list(&mut self, mut list: Vec<String>, source: String) {
         while !list.is_empty() {
             let sql = list.remove(0);
-            if sql == "copyin" && self.transaction != Transaction::Failed {
+            if is_copy_in(&sql) && self.transaction != Transaction::Failed {
                 self.copying = Some(Copying::Simple(list, source));
                 self.send(&message(b'G', &[0, 0, 0]));
                 return self.flush();
@@ -201,7 +200,7 @@ impl Server {
         self.check_transaction(sql)?;
         let words: Vec<&str> = sql.split_whitespace().collect();
         match words[..] {
-            ["rows", count] => {
+            ["rows", count, ..] => {
                 let count: usize = count.parse().expect("a number");
                 if describe {
                     self.send(&columns());
@@ -209,13 +208,14 @@ impl Server {
                 (0..count).for_each(|number| self.send(&row(number)));
                 self.send(&complete(&format!("SELECT {count}")));
             }
+            ["set", ..] => self.send(&complete("SET")),
             ["insert", ..] => self.send(&complete("INSERT 0 1")),
             ["fail", ..] => return failed("22012", "division by zero"),
-            ["begin"] => {
+            ["begin", ..] => {
                 self.transaction = Transaction::Open;
                 self.send(&complete("BEGIN"));
             }
-            ["commit" | "rollback"] => {
+            ["commit" | "rollback", ..] => {
                 let rolls_back = words[0] == "rollback" || self.transaction == Transaction::Failed;
                 self.transaction = Transaction::None;
                 self.portals.clear();
@@ -293,10 +293,8 @@ impl Server {
     fn on_bind(&mut self, body: &mut Body<'_>) -> Result<(), Failure> {
         let (name, statement) = (text(body), text(body));
         let prepared = self.statement(&statement)?.clone();
-        if let Some((word, refusal)) = &self.marked
-            && prepared.sql.contains(word)
-        {
-            return Err(Failure(refusal.clone()));
+        if let Some(refusal) = self.refusal(&prepared.sql) {
+            return Err(Failure(refusal));
         }
         self.check_transaction(&prepared.sql)?;
         if !name.is_empty() && self.portals.contains_key(&name) {
@@ -344,7 +342,7 @@ impl Server {
         let sql = portal.prepared.sql.clone();
         self.check_transaction(&sql)?;
         self.executed.push(portal.prepared.sql.clone());
-        if let Some(count) = sql.strip_prefix("rows ") {
+        if let ["rows", count, ..] = sql.split_whitespace().collect::<Vec<_>>()[..] {
             let count: usize = count.parse().expect("a number");
             let left = count - portal.rows_sent;
             let sent = if limit == 0 { left } else { left.min(limit) };
@@ -366,13 +364,21 @@ impl Server {
         if let Some(portal) = self.portals.get_mut(&name) {
             portal.done = true;
         }
-        if sql == "copyin" {
+        if is_copy_in(&sql) {
             self.copying = Some(Copying::Extended);
             self.send(&message(b'G', &[0, 0, 0]));
             self.flush();
             return Ok(());
         }
         self.run(&sql, false)
+    }
+
+    fn refusal(&self, sql: &str) -> Option<Vec<u8>> {
+        let marked = self.marked.as_ref().filter(|(word, _)| sql.contains(word));
+        marked
+            .map(|(_, refusal)| refusal)
+            .or_else(|| self.refused.get(sql))
+            .cloned()
     }
 
     fn statement(&self, name: &str) -> Result<&Prepared, Failure> {
@@ -393,7 +399,7 @@ impl Server {
     }
 
     fn check_transaction(&self, sql: &str) -> Result<(), Failure> {
-        if self.transaction == Transaction::Failed && !matches!(sql, "commit" | "rollback") {
+        if self.transaction == Transaction::Failed && !ends_transaction(sql) {
             return failed("25P02", "current transaction is aborted");
         }
         Ok(())
@@ -429,6 +435,16 @@ impl Server {
     fn flush(&mut self) {
         self.flushed.append(&mut self.buffered);
     }
+}
+
+/// `copyin`, with any number behind it: a marked one is another statement, which fails.
+fn is_copy_in(sql: &str) -> bool {
+    let number = sql.strip_prefix("copyin");
+    number.is_some_and(|rest| rest.trim().chars().all(|digit| digit.is_ascii_digit()))
+}
+
+fn ends_transaction(sql: &str) -> bool {
+    matches!(sql.split_whitespace().next(), Some("commit" | "rollback"))
 }
 
 fn text(body: &mut Body<'_>) -> String {

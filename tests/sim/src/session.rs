@@ -254,18 +254,26 @@ pub fn judged(sql: &str, refuse: bool) -> Arc<JudgedStatement> {
     } else {
         Verdict::Run { policies: Vec::new() }
     };
+    judged_with(sql, verdict, Facts::default(), Vec::new())
+}
+
+/// A judgement of `sql` that comes to this verdict; `runs` is what it executes by name.
+#[must_use]
+pub fn judged_with(sql: &str, verdict: Verdict, facts: Facts, runs: Vec<Arc<[u8]>>) -> Arc<JudgedStatement> {
     let judgement = Judgement::render(Rendered {
         statement: sql,
         statement_sha256: "",
-        facts: &Facts::default(),
+        facts: &facts,
         assessment: &Assessment::default(),
         verdict: &verdict,
         policy: "",
     });
     let analysis = Conduct {
         changes_catalog: sql.contains("create"),
-        changes_settings: false,
+        changes_settings: sql.split(';').any(|part| part.trim().starts_with("set ")),
         names: sql.split(';').map(name_change).collect(),
+        facts,
+        runs,
         ..Conduct::default()
     };
     Arc::new(JudgedStatement {

@@ -10,11 +10,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use model::approval::{Case, Content, ContentHash, OPERATION_BYTES_MAX, Standing, Subject};
+use model::approval::{Case, ContentHash, OPERATION_BYTES_MAX, Standing, Subject};
 use model::{ApprovalId, Fault, OperationId, Refusal, Rule, SessionId, Verdict};
 use proto::postgres::relay::{Held, JudgedStatement};
 use proto::postgres::{present, sql};
-use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::Upstream;
@@ -180,23 +179,13 @@ pub(super) fn content(
     policy: &str,
     surroundings: [u8; 32],
 ) -> ContentHash {
-    let runs: Vec<&[u8]> = judged.analysis.runs.iter().map(|text| &**text).collect();
-    // What the text means depends on the declared types as much as the values do.
-    let binds = held.bound.map(|bound| [held.declared_types, bound].concat());
-    let content = Content {
-        protocol: "postgres",
-        operation: held.sql,
-        runs: &runs,
-        binds: binds.as_deref(),
-        principal: &asker.principal.key(),
-        delegation: &asker.principal.delegation_keys(),
-        resource: upstream.name.as_str(),
+    held.content(
+        judged,
+        &asker.principal,
+        upstream.name.as_str(),
         policy,
-        surroundings: &surroundings,
-    };
-    let mut hash = Sha256::new();
-    content.feed(|part| hash.update(part));
-    ContentHash(hash.finalize().into())
+        surroundings,
+    )
 }
 
 /// Returns the question to put for the held operation.

@@ -28,12 +28,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::event::Intent;
-use model::{OperationId, SessionId};
+use model::{OperationId, SessionId, Verdict};
 
 use self::batch::Batch;
 pub use self::conduct::{Conduct, JudgedStatement, NameChange};
 pub use self::disguise::{Disguise, UpstreamNames};
-use self::expected::{Owed, is_barrier};
+use self::expected::{Owed, is_barrier, is_transaction};
 pub use self::fatal::Fatal;
 pub use self::hold::{Held, NOTICE_EVERY_US};
 pub use self::masks::{Host, RowMask};
@@ -119,6 +119,10 @@ pub struct Relay {
     poisons: u64,
     /// See [`Relay::surroundings`].
     surroundings: [u8; 32],
+    /// They have changed since the session was last idle, and that can still be undone.
+    unsettled: bool,
+    /// The operation to be judged is held once what could still undo that has been answered.
+    deferred: bool,
     /// What is left of a frame that is streamed without being kept, per direction.
     client_pass: usize,
     client_drop: usize,
@@ -171,6 +175,8 @@ impl Relay {
             glutted: false,
             poisons: 0,
             surroundings: [0; 32],
+            unsettled: false,
+            deferred: false,
             client_pass: 0,
             client_drop: 0,
             upstream_pass: 0,
@@ -192,12 +198,15 @@ impl Relay {
 
     /// Returns the statement that waits for a judgement: its text, and the judgement of its
     /// last execution if there was one and it was a plain query. What an EXECUTE runs may be
-    /// another statement each time.
+    /// another statement each time. `None` too while the upstream must answer first.
     #[must_use]
     pub fn question(&self) -> Option<(&[u8], Option<Arc<JudgedStatement>>)> {
         let Waiting::Judgement { index } = self.road.waiting() else {
             return None;
         };
+        if self.deferred && self.must_settle() {
+            return None;
+        }
         let statement = self.batch.statements.get(index)?;
         let last = statement.judged().filter(|judged| statement.is_query(judged));
         Some((&statement.sql, last))
@@ -226,9 +235,17 @@ impl Relay {
         let Waiting::Judgement { index } = self.road.waiting() else {
             return;
         };
+        if matches!(judged.verdict, Verdict::Hold { .. }) && self.must_settle() {
+            // What it would be asked about depends on answers that are still to come.
+            self.deferred = true;
+            return self.flush_upstream();
+        }
+        self.deferred = false;
         if let Some(statement) = self.batch.statements.get(index).cloned() {
             statement.set_judged(Arc::clone(&judged));
-            if is_barrier(&judged, self.options.masking)
+            // What ends a transaction may undo what was set in it.
+            let unsettles = self.unsettled && is_transaction(&judged);
+            if (is_barrier(&judged) || unsettles)
                 && let Some(left) = self.batch.cut_after(index)
             {
                 let cut = self.road.truncate(left);

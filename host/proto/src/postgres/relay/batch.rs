@@ -68,6 +68,22 @@ impl Batch {
         })
     }
 
+    /// Returns the other operations of the batch that execute the portal of `operation`.
+    pub(super) fn executions_with(&self, operation: usize) -> Vec<usize> {
+        let executed = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Execute { operation, portal } => Some((*operation, portal)),
+            _ => None,
+        });
+        let own = |(of, _): &(usize, &Arc<Portal>)| *of == operation;
+        let Some((_, portal)) = executed.clone().find(own) else {
+            return Vec::new();
+        };
+        executed
+            .filter(|(of, other)| *of != operation && Arc::ptr_eq(other, portal))
+            .map(|(of, _)| of)
+            .collect()
+    }
+
     /// Whether a frame of the batch executes a portal as `operation`.
     pub(super) fn is_execution(&self, operation: usize) -> bool {
         let executes =

@@ -56,8 +56,8 @@ impl Relay {
                 return Ok(());
             }
             if self.batch.complete {
-                // What changes the names or the catalog must be over before anything else is
-                // judged.
+                // What changes the names, the catalog or the settings must be over before
+                // anything else is judged.
                 if self.expected.has_barrier() && !self.batch.operations.is_empty() {
                     self.blocked = true;
                     return Ok(());
@@ -393,8 +393,7 @@ impl Relay {
         let judged = Arc::clone(operation.judged()?);
         self.tagged |= judged.analysis.touches_tagged;
         self.note_surroundings(&statement.sql, &judged);
-        let masking = self.options.masking;
-        Some(Running::new(operation.id, judged, masking, now_us))
+        Some(Running::new(operation.id, judged, now_us))
     }
 
     fn poison(&mut self, denial: Denial, query: bool) {

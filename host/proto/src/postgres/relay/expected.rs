@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
 use std::sync::Arc;
 
-use model::{OperationId, Refusal, Verdict};
+use model::{OperationId, OperationKind, Refusal, Verdict};
 
 use super::names::{Portal, Statement};
 use super::{JudgedStatement, NameChange, OutcomeRecord, Relay};
@@ -215,13 +215,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(
-        operation: OperationId,
-        judged: Arc<JudgedStatement>,
-        masking: bool,
-        since_us: u64,
-    ) -> Self {
-        let barrier = is_barrier(&judged, masking);
+    pub(super) fn new(operation: OperationId, judged: Arc<JudgedStatement>, since_us: u64) -> Self {
+        let barrier = is_barrier(&judged);
         Self {
             operation,
             judged,
@@ -268,12 +263,21 @@ pub(super) fn changes_names(judged: &JudgedStatement) -> bool {
 }
 
 /// Whether running a statement may change what later frames mean: the names they use, or the
-/// catalog or the settings by which they are judged.
-pub(super) fn is_barrier(judged: &JudgedStatement, masking: bool) -> bool {
-    let may_run = !matches!(judged.verdict, Verdict::Refuse(_));
+/// catalog or the settings by which they are judged, masked and approved.
+pub(super) fn is_barrier(judged: &JudgedStatement) -> bool {
+    !matches!(judged.verdict, Verdict::Refuse(_)) && changes_surroundings(judged)
+}
+
+/// Whether others may mean something else once a statement has run.
+pub(super) fn changes_surroundings(judged: &JudgedStatement) -> bool {
     let conduct = &judged.analysis;
-    let changes = changes_names(judged) || masking && (conduct.changes_catalog || conduct.changes_settings);
-    may_run && changes
+    changes_names(judged) || conduct.changes_catalog || conduct.changes_settings
+}
+
+/// Whether a statement begins or ends a transaction, or goes back to a point in it.
+pub(super) fn is_transaction(judged: &JudgedStatement) -> bool {
+    let mut statements = judged.analysis.facts.statements.iter();
+    statements.any(|statement| statement.kind == OperationKind::Transaction)
 }
 
 impl Relay {

@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 
-use model::{ApprovalId, Fault, OperationId, Refusal, Rule};
+use model::approval::{Content, ContentHash};
+use model::{ApprovalId, Fault, OperationId, Principal, Refusal, Rule};
 use sha2::{Digest as _, Sha256};
 
 use super::batch::Action;
+use super::expected::{changes_surroundings, is_transaction};
 use super::masks::Host;
 use super::{JudgedStatement, Relay};
 use crate::postgres::frame::Body;
@@ -35,6 +37,43 @@ pub struct Held<'a> {
     pub judged: &'a Arc<JudgedStatement>,
     /// Whether a transaction is open upstream, with whatever it has locked.
     pub transaction_open: bool,
+}
+
+impl Held<'_> {
+    /// Returns what exactly an approval of the operation is for, if it runs by `judged`: asked
+    /// by `principal` on `resource`, under the policies that hash to `policy`, in a session
+    /// with these [surroundings](Relay::surroundings).
+    #[must_use]
+    pub fn content(
+        &self,
+        judged: &JudgedStatement,
+        principal: &Principal,
+        resource: &str,
+        policy: &str,
+        surroundings: [u8; 32],
+    ) -> ContentHash {
+        let runs: Vec<&[u8]> = judged.analysis.runs.iter().map(|text| &**text).collect();
+        // What the text means depends on the declared types as much as on the values. Their
+        // length stands before them, or the last of them could be read as formats and values.
+        let binds = self.bound.map(|bound| {
+            let types = self.declared_types;
+            [&(types.len() as u64).to_be_bytes()[..], types, bound].concat()
+        });
+        let content = Content {
+            protocol: "postgres",
+            operation: self.sql,
+            runs: &runs,
+            binds: binds.as_deref(),
+            principal: &principal.key(),
+            delegation: &principal.delegation_keys(),
+            resource,
+            policy,
+            surroundings: &surroundings,
+        };
+        let mut hash = Sha256::new();
+        content.feed(|part| hash.update(part));
+        ContentHash(hash.finalize().into())
+    }
 }
 
 impl Relay {
@@ -69,8 +108,9 @@ impl Relay {
     }
 
     /// Returns a digest of everything the session has run that could change what its later
-    /// statements mean: settings, names, definitions. Two sessions that ran the same ones in
-    /// the same order have the same digest.
+    /// statements mean: settings, names, definitions; with what could have undone it: errors,
+    /// and the transactions around it. Two sessions that ran the same ones in the same order,
+    /// with the same end, have the same digest.
     #[must_use]
     pub fn surroundings(&self) -> [u8; 32] {
         self.surroundings
@@ -83,17 +123,26 @@ impl Relay {
 
     /// Lets the held operation run, by the judgement made of it just now.
     pub fn release_hold(&mut self, approval: ApprovalId, judged: Arc<JudgedStatement>, now_us: u64) {
+        if let Waiting::Approval { index, .. } = self.road.waiting() {
+            // Its further rows are part of the same execution.
+            for other in self.batch.executions_with(index) {
+                self.road.join(other, approval);
+            }
+        }
         self.road.answer(Answer::Release { approval, judged }, now_us);
+        self.settle_hold(now_us);
     }
 
-    /// Refuses the held operation.
+    /// Refuses the held operation, and with it those held behind it in the same batch.
     pub fn refuse_hold(&mut self, refusal: Refusal, now_us: u64) {
         self.road.answer(Answer::Refuse(refusal), now_us);
+        self.settle_hold(now_us);
     }
 
     /// Lets time pass.
     pub fn tick(&mut self, now_us: u64) {
         self.road.tick(now_us);
+        self.settle_hold(now_us);
     }
 
     /// Sends the client a notice, unless it is in the middle of a message; returns whether it
@@ -121,7 +170,7 @@ impl Relay {
             } else {
                 return;
             };
-            self.refuse_hold(refusal, now_us);
+            self.road.answer(Answer::Refuse(refusal), now_us);
         }
     }
 
@@ -134,27 +183,45 @@ impl Relay {
     /// Whether the server's transaction has failed and nothing before operation `index`, nor in
     /// it, could end it.
     fn is_in_failed_transaction(&self, index: usize) -> bool {
-        let ends = |judged: &Arc<JudgedStatement>| {
-            let mut statements = judged.analysis.facts.statements.iter();
-            statements.any(|statement| statement.kind == model::OperationKind::Transaction)
-        };
         let may_end = self.road.operations().iter().take(index + 1);
         self.status == b'E'
             && self.expected.is_empty()
-            && !may_end.filter_map(|operation| operation.judged()).any(ends)
+            && !may_end
+                .filter_map(|operation| operation.judged())
+                .any(|judged| is_transaction(judged))
     }
 
-    /// Takes note that a statement runs after which others may mean something else.
+    /// Whether nobody can be asked about anything yet: settings or definitions have changed, and
+    /// what runs still may undo that.
+    pub(super) fn must_settle(&self) -> bool {
+        self.unsettled && !self.expected.is_empty()
+    }
+
+    /// Takes note that a statement runs after which others may mean something else, or which
+    /// may undo one that did.
     pub(super) fn note_surroundings(&mut self, sql: &[u8], judged: &JudgedStatement) {
-        let conduct = &judged.analysis;
-        if conduct.changes_settings || conduct.changes_catalog || super::expected::changes_names(judged) {
-            self.surroundings = Sha256::new()
-                .chain_update(self.surroundings)
-                .chain_update((sql.len() as u64).to_be_bytes())
-                .chain_update(sql)
-                .finalize()
-                .into();
+        // Names outlive whatever becomes of the transaction.
+        self.unsettled |= judged.analysis.changes_settings || judged.analysis.changes_catalog;
+        if changes_surroundings(judged) || self.unsettled && is_transaction(judged) {
+            self.add_surroundings(b"ran", sql);
         }
+    }
+
+    /// Takes note of an error: it undoes what changed in its transaction.
+    pub(super) fn note_failure(&mut self) {
+        if self.unsettled {
+            self.add_surroundings(b"failed", b"");
+        }
+    }
+
+    fn add_surroundings(&mut self, what: &[u8], sql: &[u8]) {
+        self.surroundings = Sha256::new()
+            .chain_update(self.surroundings)
+            .chain_update(what)
+            .chain_update((sql.len() as u64).to_be_bytes())
+            .chain_update(sql)
+            .finalize()
+            .into();
     }
 }
 

@@ -255,6 +255,7 @@ impl Relay {
 
     fn on_error(&mut self, message: &[u8], host: &mut dyn Host, now_us: u64) -> Result<(), Fatal> {
         let code = sqlstate_of(&message[HEADER_BYTES..]);
+        self.note_failure();
         if let Some(Expected::Denied { denial, .. }) = self.expected.front()
             && !is_fatal(&message[HEADER_BYTES..])
         {
@@ -381,6 +382,8 @@ impl Relay {
         self.tagged = self.tagged && self.expected.iter().any(touches);
         if status == b'I' {
             self.names.close_all_portals();
+            // Nothing can undo it any more, unless what is on its way does.
+            self.unsettled &= !self.expected.is_empty();
             // Only now does anyone else see what the transaction did to the catalog.
             self.catalog_stale |= std::mem::take(&mut self.catalog_changed);
         }

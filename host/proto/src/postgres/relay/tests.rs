@@ -5,6 +5,7 @@ mod copies;
 mod disguise;
 mod ends;
 mod extended;
+mod holding;
 mod hostile;
 mod masking;
 mod names;

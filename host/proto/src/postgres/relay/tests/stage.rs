@@ -10,7 +10,10 @@ use bytes::BytesMut;
 use model::approval::Quorum;
 use model::event::{Judged as Rendered, Judgement};
 use model::mask::{Action, CellMasker, Change, Column, MaskFault, NativeMask, Plan, Planned};
-use model::{ApprovalId, Assessment, Facts, Fault, PluginName, Refusal, Rule, SessionId, Verdict};
+use model::{
+    ApprovalId, Assessment, Facts, Fault, OperationKind, PluginName, Refusal, Rule, SessionId,
+    StatementFacts, Verdict,
+};
 
 use super::super::expected::Denial;
 use super::super::refusal::{put_denial, put_poison};
@@ -313,7 +316,7 @@ impl Stage {
     }
 
     fn judge(&self) -> Option<Arc<JudgedStatement>> {
-        let (sql, _) = self.relay.question().expect("a statement waits");
+        let (sql, _) = self.relay.question()?;
         let sql = String::from_utf8_lossy(sql).into_owned();
         let mut text = sql.clone();
         for statement in sql.split(';') {
@@ -388,8 +391,8 @@ fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
         verdict,
         judgement,
         analysis: Conduct {
-            changes_settings: false,
-            facts: Facts::default(),
+            changes_settings: text.contains("setting"),
+            facts: facts(sql),
             touches_tagged: text.contains("secret"),
             changes_catalog: text.contains("create"),
             names: sql.split(';').map(name_change).collect(),
@@ -398,6 +401,22 @@ fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
         },
         version: 1,
     })
+}
+
+/// Transactions are known by their first word.
+fn facts(sql: &str) -> Facts {
+    let controls = |sql: &&str| {
+        let verb = sql.split_whitespace().next();
+        matches!(verb, Some("begin" | "commit" | "rollback"))
+    };
+    let statement = |_| StatementFacts {
+        utility: true,
+        ..StatementFacts::bare(OperationKind::Transaction)
+    };
+    Facts {
+        statements: sql.split(';').filter(controls).map(statement).collect(),
+        ..Facts::default()
+    }
 }
 
 /// The query inside a PREPARE or DECLARE, which these tests spell in two ways.
