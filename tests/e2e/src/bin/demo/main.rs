@@ -32,6 +32,7 @@ fn play(once: bool) -> Result<()> {
     let setting = Setting::build(&mut story)?;
     work::agent_reads(&mut story, &setting)?;
     work::agent_is_refused(&mut story, &setting)?;
+    work::agent_waits(&mut story, &setting)?;
     let session = evidence::journal_tells(&mut story, &setting)?;
     evidence::exporter_sends(&mut story, &setting)?;
     evidence::session_is_replayed(&mut story, &setting, &session)?;

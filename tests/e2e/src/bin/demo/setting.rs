@@ -1,6 +1,7 @@
 //! What the story plays on: an issuer, a server, a receiver of evidence, and the gateway.
 
 use std::fs;
+use std::process::{Child, Output, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -14,7 +15,8 @@ use serde_json::json;
 
 use crate::story::Story;
 
-/// What agents may do in the story: connect, and run what is not risky. Nothing is revealed.
+/// What agents may do in the story: connect, run what is not risky, and ask to delete. Nothing is
+/// revealed.
 const POLICY: &str = r#"// Support agents may connect, and run what the classifiers find harmless.
 permit (
   principal in Group::"support-agents",
@@ -26,7 +28,27 @@ permit (
   action == Action::"execute",
   resource == Resource::"customers"
 )
-when { context.risk < 50 };
+when { context.risk < 50 && !context.operation.verbs.contains("delete") };
+
+// They may ask to delete what they can name: a human looks first.
+permit (
+  principal in Group::"support-agents",
+  action == Action::"request",
+  resource == Resource::"customers"
+)
+when { context.operation.verbs.contains("delete") && context.operation.bounded };
+
+// Database administrators answer, and look after the gateway itself.
+permit (
+  principal in Group::"dba",
+  action == Action::"approve",
+  resource == Resource::"customers"
+);
+permit (
+  principal in Group::"dba",
+  action == Action::"execute",
+  resource == Resource::"tidegate"
+);
 "#;
 
 /// Everything the story needs, running.
@@ -36,6 +58,8 @@ pub(crate) struct Setting {
     pub(crate) receiver: Receiver,
     pub(crate) server: Postgres,
     agent: Target,
+    /// The token of a database administrator.
+    administrator: String,
 }
 
 impl Setting {
@@ -77,7 +101,28 @@ impl Setting {
             receiver,
             server,
             agent,
+            administrator: issuer.person("dana@example.com", &["dba"])?,
         })
+    }
+
+    /// Begins to run SQL as the agent, and does not wait for it.
+    pub(crate) fn begin(&self, story: &Story, sql: &str) -> Result<Child> {
+        story.sent(sql);
+        let mut psql = self.agent.command(&e2e::tools::postgres_client("psql")?);
+        psql.args(["-XqAt", "-v", "VERBOSITY=verbose", "-c", sql])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(psql.spawn()?)
+    }
+
+    /// Runs a command of the gateway's as the administrator.
+    pub(crate) fn administer(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.gateway.home().command(arguments);
+        command
+            .args(["--url", &format!("http://{}", self.gateway.admin())])
+            .env("TIDEGATE_TOKEN", &self.administrator);
+        Ok(command.output()?)
     }
 
     /// Runs SQL as the agent, and shows both sides of it.
@@ -106,6 +151,8 @@ impl Setting {
         let home = self.gateway.home();
         let token = home.folder().join("agent.token");
         fs::write(&token, &self.agent.password)?;
+        let administrator = home.folder().join("dba.token");
+        fs::write(&administrator, &self.administrator)?;
         let binary = home.binary().display().to_string();
         let config = home.config().display().to_string();
         println!("\nIt stays up for you to try. Ctrl-C stops it and removes everything. By hand:\n");
@@ -125,6 +172,18 @@ impl Setting {
             self.agent.database
         );
         println!("  psql {} -c 'delete from orders'\n", self.agent.database);
+        let api = format!(
+            "--url http://{} --token-file {}",
+            self.gateway.admin(),
+            administrator.display()
+        );
+        println!(
+            "  psql {} -c 'delete from orders where id = 18' &   # waits for a human",
+            self.agent.database
+        );
+        println!("  {binary} approvals {api}");
+        println!("  {binary} approve ID {api}");
+        println!("  {binary} sessions {api}\n");
         println!("  {binary} journal tail --config {config}");
         println!("  {binary} journal verify --config {config}");
         println!(

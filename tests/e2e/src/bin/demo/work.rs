@@ -1,6 +1,9 @@
 //! What the agent does, and what it is not allowed to do.
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::client::Answer;
 
 use crate::setting::Setting;
 use crate::story::Story;
@@ -90,3 +93,52 @@ pub(crate) fn agent_is_refused(story: &mut Story, setting: &Setting) -> Result<(
     )?;
     story.claim("it ran", answer.ok && answer.rows.trim() == "17|called back")
 }
+
+/// Held: a human is asked, and the same psql goes on once they agreed.
+pub(crate) fn agent_waits(story: &mut Story, setting: &Setting) -> Result<()> {
+    story.step("Deleting one order needs a human's word: psql just waits, on an ordinary connection");
+    let psql = setting.begin(story, "delete from orders where id = 17 returning id")?;
+    let approval = waiting(setting)?;
+    let shown = setting.administer(&["approvals", &approval])?;
+    story.ran(
+        "tidegate approvals ID     (as Dana, a database administrator)",
+        &String::from_utf8_lossy(&shown.stdout),
+    );
+    let order = "select count(*) from orders where id = 17";
+    story.claim(
+        "nothing has run so far",
+        setting.server.query(order)?.trim() == "1",
+    )?;
+    let agreed = setting.administer(&["approve", &approval, "--comment", "ticket 4711"])?;
+    story.ran(
+        "tidegate approve ID --comment 'ticket 4711'",
+        &String::from_utf8_lossy(&agreed.stdout),
+    );
+    let answer = Answer::of(&psql.wait_with_output()?);
+    story.got(&answer);
+    story.claim(
+        "the agent's psql went on by itself",
+        answer.ok && answer.rows.trim() == "17",
+    )?;
+    story.claim(
+        "and the order is gone",
+        setting.server.query(order)?.trim() == "0",
+    )
+}
+
+/// Waits until one operation is held; returns its approval's id.
+fn waiting(setting: &Setting) -> Result<String> {
+    let since = Instant::now();
+    loop {
+        let listed = setting.administer(&["approvals", "--json"])?;
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout)
+            .with_context(|| String::from_utf8_lossy(&listed.stderr).into_owned())?;
+        if let Some(id) = listed["approvals"][0]["id"].as_str() {
+            return Ok(id.to_owned());
+        }
+        ensure!(since.elapsed() < HELD_WITHIN, "nothing is held: {listed}");
+    }
+}
+
+/// How long it may take until a held statement is among those that wait.
+const HELD_WITHIN: Duration = Duration::from_secs(30);
