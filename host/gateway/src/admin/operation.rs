@@ -60,7 +60,12 @@ impl Deed {
         Self {
             verb,
             kind: OperationKind::Read,
-            text: format!("{verb} {object}"),
+            // "list locks" says it all.
+            text: if verb.contains(&object) {
+                verb.to_owned()
+            } else {
+                format!("{verb} {object}")
+            },
             object,
         }
     }
