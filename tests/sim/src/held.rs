@@ -21,6 +21,9 @@ use crate::session::{Blank, judged_with, options};
 /// The word that has a statement held.
 pub const HELD: &str = "held";
 
+/// The word that has one held under the policies `p2` only.
+pub const LATER: &str = "later";
+
 /// The word that has one refused.
 pub const REFUSED: &str = "never";
 
@@ -56,11 +59,12 @@ pub struct Held {
     checked: usize,
 }
 
-/// What was made durable of an operation.
+/// What was written down of an operation.
 #[derive(Clone, Debug)]
 struct Intent {
     sql: String,
     approval: Option<ApprovalId>,
+    durable: bool,
     /// Whether the server has run it.
     ran: bool,
 }
@@ -160,16 +164,9 @@ impl Held {
     /// The end of the session.
     pub fn journal(&mut self, book: &mut Book) -> Result<(), Fatal> {
         if self.relay.waiting() == Waiting::Durability {
-            for (intent, sql) in self.relay.intents().zip(&self.texts) {
-                self.named.insert(intent.operation, sql.clone());
-                if self.journal_works {
-                    let known = Intent {
-                        sql: sql.clone(),
-                        approval: intent.approval,
-                        ran: false,
-                    };
-                    let before = self.intents.insert(intent.operation, known);
-                    assert!(before.is_none(), "two operations of one id");
+            for intent in self.relay.intents() {
+                if let Some(written) = self.intents.get_mut(&intent.operation) {
+                    written.durable = self.journal_works;
                 }
             }
             self.relay.durable(self.journal_works);
@@ -357,7 +354,7 @@ impl Held {
                         return Ok(());
                     };
                     let sql = String::from_utf8_lossy(sql).into_owned();
-                    let Some(judged) = judge(&self.relay, &sql) else {
+                    let Some(judged) = judge(&self.relay, &sql, self.policy) else {
                         return Ok(());
                     };
                     self.texts.truncate(index);
@@ -369,7 +366,27 @@ impl Held {
                     return Ok(());
                 }
                 Waiting::Done => {}
-                Waiting::Durability | Waiting::Free => return Ok(()),
+                Waiting::Durability => {
+                    self.write_intents();
+                    return Ok(());
+                }
+                Waiting::Free => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes the intents of the batch, once, where the journal takes them.
+    fn write_intents(&mut self) {
+        for (intent, sql) in self.relay.intents().zip(&self.texts) {
+            let again = self.named.insert(intent.operation, sql.clone()).is_some();
+            if !again && self.journal_works {
+                let written = Intent {
+                    sql: sql.clone(),
+                    approval: intent.approval,
+                    durable: false,
+                    ran: false,
+                };
+                self.intents.insert(intent.operation, written);
             }
         }
     }
@@ -377,6 +394,11 @@ impl Held {
     fn advance_hold(&mut self) {
         let held = self.relay.held(&self.client).expect("it can be shown");
         let operation = held.operation;
+        let later = held.sql.windows(LATER.len()).any(|word| word == LATER.as_bytes());
+        assert!(
+            !later || held.bound.is_some(),
+            "people are asked about values they are not shown"
+        );
         let known = self.hold.as_mut().filter(|hold| hold.operation == operation);
         if known
             .as_ref()
@@ -386,7 +408,7 @@ impl Held {
         }
         let sql = String::from_utf8_lossy(held.sql).into_owned();
         // What was judged is looked at again when people have agreed.
-        let judged = judge(&self.relay, &sql).expect("it was judged before");
+        let judged = judge(&self.relay, &sql, self.policy).expect("it was judged before");
         let surroundings = self.relay.surroundings();
         let content = held.content(&judged, &self.principal, self.resource, self.policy, surroundings);
         match known {
@@ -428,16 +450,18 @@ impl Held {
         while let Some(sql) = self.server.executed.get(self.checked) {
             self.checked += 1;
             let mut intents = self.intents.iter_mut();
-            let found = intents.find(|(_, intent)| intent.sql == *sql && !intent.ran);
+            let found = intents.find(|(_, intent)| intent.sql == *sql && intent.durable && !intent.ran);
             let (operation, intent) = found.unwrap_or_else(|| panic!("{sql:?} ran without a durable intent"));
             intent.ran = true;
             let (operation, approval) = (*operation, intent.approval);
             assert!(!sql.contains(REFUSED), "{sql:?} was refused");
-            if !is_held(&self.relay, sql) {
-                assert!(approval.is_none(), "{sql:?} had nobody to ask");
+            let Some(approval) = approval else {
+                assert!(
+                    !is_held(&self.relay, sql, "p1"),
+                    "{sql:?} ran without an approval"
+                );
                 continue;
-            }
-            let approval = approval.unwrap_or_else(|| panic!("{sql:?} ran without an approval"));
+            };
             let (asked, by) = book
                 .used(approval)
                 .unwrap_or_else(|| panic!("{sql:?} ran by an approval that is not used up"));
@@ -476,7 +500,7 @@ fn says_goodbye(mut bytes: &[u8]) -> bool {
     false
 }
 
-fn is_held(relay: &Relay, sql: &str) -> bool {
+fn is_held(relay: &Relay, sql: &str, policy: &str) -> bool {
     let runs = |part: &str| match part
         .trim()
         .strip_prefix("execute ")
@@ -485,11 +509,11 @@ fn is_held(relay: &Relay, sql: &str) -> bool {
         Some(Lookup::Found(text)) => String::from_utf8_lossy(&text).contains(HELD),
         _ => false,
     };
-    sql.contains(HELD) || sql.split(';').any(runs)
+    sql.contains(HELD) || policy == "p2" && sql.contains(LATER) || sql.split(';').any(runs)
 }
 
 /// Judges by words, as often as it is asked; `None` while the server must answer first.
-fn judge(relay: &Relay, sql: &str) -> Option<Arc<JudgedStatement>> {
+fn judge(relay: &Relay, sql: &str, policy: &str) -> Option<Arc<JudgedStatement>> {
     let mut runs = Vec::new();
     for part in sql.split(';') {
         match part
@@ -504,7 +528,7 @@ fn judge(relay: &Relay, sql: &str) -> Option<Arc<JudgedStatement>> {
     }
     let verdict = if sql.contains(REFUSED) {
         Verdict::Refuse(Refusal::new(Rule::PolicyDenied, Fault::Client, "not here"))
-    } else if is_held(relay, sql) {
+    } else if is_held(relay, sql, policy) {
         Verdict::Hold {
             policies: Vec::new(),
             quorum: Quorum::default(),

@@ -131,7 +131,7 @@ impl Race {
                 self.now_us += [1, 3_000_000, 6_000_000][self.dice.below(3)];
                 session.tick(self.now_us, &mut self.book)
             }
-            34 if self.dice.one_in(3) => {
+            34 => {
                 self.policy = if self.policy == "p1" { "p2" } else { "p1" };
                 session.policy = self.policy;
                 Ok(())

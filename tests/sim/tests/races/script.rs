@@ -86,13 +86,21 @@ fn piece(dice: &mut Dice, number: usize) -> Vec<u8> {
         }
         14 => {
             let (name, portal) = (format!("s{number}"), format!("c{number}"));
-            let sql = format!("rows 3 held {number}");
+            // What is held by other policies only was bound before it is, at times.
+            let word = if dice.one_in(2) { "held" } else { "later" };
+            let sql = format!("rows 3 {word} {number}");
+            let beside = if dice.one_in(2) {
+                extended(&statement(dice, number + 500))
+            } else {
+                Vec::new()
+            };
             let between = if dice.one_in(2) { flush } else { sync.clone() };
             [
                 query(&format!("begin {number}")),
                 parse(&name, &sql),
                 bind(&portal, &name),
                 between,
+                beside,
                 execute(&portal, 1),
                 execute(&portal, 1),
                 sync,
