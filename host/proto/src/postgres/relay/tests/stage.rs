@@ -415,7 +415,6 @@ fn facts(sql: &str) -> Facts {
     };
     Facts {
         statements: sql.split(';').filter(controls).map(statement).collect(),
-        ..Facts::default()
     }
 }
 
