@@ -139,7 +139,15 @@ impl Hold {
         judged: Arc<JudgedStatement>,
     ) {
         let (approvals, operation) = (self.approvals.clone(), self.operation);
-        let task = tokio::spawn(async move { approvals.consume(approval, content, operation).await });
+        let session = self.session;
+        let task = tokio::spawn(async move {
+            let used = approvals.consume(approval, content, operation).await;
+            if used.is_err() {
+                // It does not let this through, and this session does not wait for it any more.
+                approvals.leave(approval, session, Left::Gone).await;
+            }
+            used
+        });
         self.stage = Stage::Using(approval, judged, task);
     }
 
