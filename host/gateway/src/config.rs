@@ -3,6 +3,7 @@
 //! Read once, at the start. What leaves this module is valid as far as the file alone can
 //! say; secrets stay references until somebody asks for them.
 
+mod console;
 mod identity;
 mod listen;
 mod plugin;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use model::{PluginName, ResourceName, Tag};
 use toml::de::DeTable;
 
+pub use console::ConsoleConfig;
 pub use identity::{HttpKeys, IdentityConfig, KeySource, KindRule};
 pub use listen::{ListenConfig, TlsConfig};
 pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits};
@@ -51,6 +53,8 @@ pub struct Config {
     pub listen: ListenConfig,
     /// The server's own certificate; absent only where plain text was asked for.
     pub tls: Option<TlsConfig>,
+    /// How people log in to the console; `None` where there is none.
+    pub console: Option<ConsoleConfig>,
     /// Where the gateway keeps what it must remember.
     pub state: StateConfig,
     /// Who may vouch for principals; at least one.
@@ -186,6 +190,7 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
     }
     let tls = root.table("tls").and_then(|section| listen::tls(section, folder));
     let listen = listen::read(root, root.has("tls"));
+    let console = console::read(root, folder, &identities, listen.as_ref());
     let state = state::read(root, folder);
     let policy_files = state::policy_files(root, folder);
     let masking_key = settings::masking_key(root, folder, &state);
@@ -193,6 +198,7 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
         file: file.to_owned(),
         listen: listen?,
         tls,
+        console,
         masking_key,
         state,
         identities,

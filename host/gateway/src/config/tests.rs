@@ -438,3 +438,84 @@ fn no_resource_is_called_like_the_gateway_itself() {
         "{refused}"
     );
 }
+
+const CONSOLE: &str = r#"
+[console]
+url = "https://tidegate.example.com"
+identity = "corp"
+client_id = "tidegate-console"
+client_secret = "env:CONSOLE_SECRET"
+scopes = ["groups"]
+"#;
+
+/// The example with a console, whose identity provider knows people.
+fn with_console() -> String {
+    let people = "groups   = \"groups\"\nkind = \"person\"";
+    format!("{}{CONSOLE}", EXAMPLE.replace("groups   = \"groups\"", people))
+}
+
+#[test]
+fn a_console_reads() {
+    let console = parse(&with_console()).expect("valid").console.expect("a console");
+    assert_eq!(console.url, "https://tidegate.example.com");
+    assert!(console.is_secure());
+    assert_eq!(console.client_id, "tidegate-console");
+    assert_eq!(console.client_secret.to_string(), "env:CONSOLE_SECRET");
+    assert_eq!(console.scopes, ["groups"]);
+    let loopback = with_console().replace("https://tidegate.example.com", "http://127.0.0.1:8443/");
+    let console = parse(&loopback).expect("valid").console.expect("a console");
+    assert_eq!(console.url, "http://127.0.0.1:8443");
+    assert!(!console.is_secure());
+    assert_eq!(parse(EXAMPLE).expect("valid").console, None);
+}
+
+#[test]
+fn each_bad_value_of_a_console_is_named() {
+    for (from, to, expected) in [
+        (
+            "https://tidegate.example.com",
+            "http://tidegate.example.com",
+            "in clear text",
+        ),
+        (
+            "https://tidegate.example.com",
+            "https://u:p@x.example",
+            "carries more than scheme",
+        ),
+        (
+            "https://tidegate.example.com",
+            "https://x.example/console",
+            "carries more than scheme",
+        ),
+        ("https://tidegate.example.com", "tidegate", "is not a URL"),
+        (
+            "identity = \"corp\"",
+            "identity = \"crop\"",
+            "did you mean \"corp\"?",
+        ),
+        (
+            "\"env:CONSOLE_SECRET\"",
+            "\"hunter2\"",
+            "a secret must be a reference",
+        ),
+        ("[\"groups\"]", "[\"openid groups\"]", "is not a scope"),
+        (
+            "\"tidegate-console\"",
+            "\"tidegate\"",
+            "is an audience of access tokens",
+        ),
+        ("kind = \"person\"", "kind = \"agent\"", "vouches for agents only"),
+        (
+            "kind = \"person\"",
+            "kind = \"person\"\njwks = \"file:k\"",
+            "has its keys from a file",
+        ),
+        ("admin    = \"127.0.0.1:8443\"", "", "has no listener"),
+        ("client_id", "client", "console.client_id: is missing"),
+    ] {
+        assert!(with_console().contains(from), "{from}");
+        let text = rendered(&with_console().replacen(from, to, 1));
+        assert!(text.contains(expected), "{to}\n{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
