@@ -9,18 +9,23 @@ mod error;
 mod fetch;
 mod json;
 mod keys;
+pub mod login;
 mod provider;
 #[cfg(test)]
 pub(crate) mod tests;
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use model::Principal;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::config::IdentityConfig;
 pub use error::{FOR_CLIENT, KeysError, TokenError};
+use login::Endpoints;
 use provider::Provider;
 
 /// The longest token that is looked at, in bytes. Providers that put hundreds of groups into
@@ -34,6 +39,15 @@ pub struct Verified {
     pub principal: Principal,
     /// When the token ends, in seconds of Unix time.
     pub expires: u64,
+}
+
+/// Who logged in, as an ID token says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedIn {
+    /// Who.
+    pub principal: Principal,
+    /// The provider's name for its own session (`sid`), by which it says that it has ended.
+    pub provider_session: Option<String>,
 }
 
 /// The configured identity providers and their keys.
@@ -76,8 +90,42 @@ impl Identity {
     pub async fn verify(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
         let parts = Parts::read(token)?;
         let provider = self.provider_of(&parts.claims)?;
+        parts.header.check_type(provider.config.strict_typ)?;
+        self.check_signature(&parts, provider, now).await?;
+        claims::check(&parts.claims, &provider.config, now)
+    }
+
+    /// Returns who an ID token says has logged in to `client`, in the login that was begun
+    /// with `nonce`; `now` in seconds of Unix time. Waits as [`Identity::verify`] does.
+    ///
+    /// # Errors
+    /// Everything that is wrong with a token, the first thing found.
+    pub async fn verify_login(
+        &self,
+        token: &str,
+        issuer: &str,
+        client: &str,
+        nonce: &str,
+        now: u64,
+    ) -> Result<LoggedIn, TokenError> {
+        let parts = Parts::read(token)?;
+        let provider = self.provider_of(&parts.claims)?;
+        // Another configured provider is nobody to vouch for this login.
+        if provider.config.issuer != issuer {
+            return Err(TokenError::WrongClaim("iss"));
+        }
+        parts.header.check_plain_type()?;
+        self.check_signature(&parts, provider, now).await?;
+        claims::check_login(&parts.claims, &provider.config, client, nonce, now)
+    }
+
+    async fn check_signature(
+        &self,
+        parts: &Parts<'_>,
+        provider: &Provider,
+        now: u64,
+    ) -> Result<(), TokenError> {
         let config = &provider.config;
-        parts.header.check_type(config.strict_typ)?;
         if !config.algorithms.contains(&parts.header.algorithm) {
             return Err(TokenError::AlgorithmNotAllowed(parts.header.algorithm));
         }
@@ -92,7 +140,7 @@ impl Identity {
         if !genuine.unwrap_or(false) {
             return Err(TokenError::BadSignature);
         }
-        claims::check(&parts.claims, config, now)
+        Ok(())
     }
 
     /// Returns who a token with these claims, a JSON object, would speak for. Verifies nothing:
@@ -108,6 +156,34 @@ impl Identity {
             _ => self.provider_of(&claims)?,
         };
         claims::principal(&claims, &provider.config)
+    }
+
+    /// Returns where the provider `name` lets people log in, as it says itself; `now` in seconds
+    /// of Unix time. What it said is kept for an hour.
+    ///
+    /// # Errors
+    /// There is no such provider, or it does not say.
+    pub async fn endpoints(&self, name: &str, now: u64) -> Result<Arc<Endpoints>, KeysError> {
+        self.named(name)?.endpoints(now).await
+    }
+
+    /// Sends a form to the provider's token endpoint; returns the status and the body of its
+    /// answer.
+    ///
+    /// # Errors
+    /// There is no such provider, or it does not answer in time.
+    pub(crate) async fn redeem(
+        &self,
+        name: &str,
+        endpoint: &Url,
+        form: &login::Redemption,
+    ) -> Result<(u16, Vec<u8>), KeysError> {
+        self.named(name)?.redeem(endpoint, form).await
+    }
+
+    fn named(&self, name: &str) -> Result<&Provider, KeysError> {
+        let found = self.providers.iter().find(|p| p.config.name == name);
+        found.ok_or(KeysError::NotYet)
     }
 
     /// Finds the provider by the token's word for it; the signature must then bear it out.
@@ -200,16 +276,25 @@ impl Header {
 
     /// Refuses tokens made for something else, as their `typ` says (RFC 8725, 3.11).
     fn check_type(&self, strict: bool) -> Result<(), TokenError> {
-        let typ = self.typ.as_deref().map(|typ| {
-            let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/")
-                .map_or(typ.clone(), str::to_owned)
-        });
-        match typ.as_deref() {
+        match self.media_type().as_deref() {
             Some("at+jwt") => Ok(()),
             None | Some("jwt") if !strict => Ok(()),
             None => Err(TokenError::WrongType("no typ".to_owned())),
             Some(other) => Err(TokenError::WrongType(error::shown(other))),
         }
+    }
+
+    /// Refuses tokens that say they are anything in particular: ID tokens say nothing.
+    fn check_plain_type(&self) -> Result<(), TokenError> {
+        match self.media_type().as_deref() {
+            None | Some("jwt") => Ok(()),
+            Some(other) => Err(TokenError::WrongType(error::shown(other))),
+        }
+    }
+
+    fn media_type(&self) -> Option<String> {
+        let typ = self.typ.as_deref()?.to_ascii_lowercase();
+        let short = typ.strip_prefix("application/").map(str::to_owned);
+        Some(short.unwrap_or(typ))
     }
 }

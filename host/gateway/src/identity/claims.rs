@@ -2,9 +2,10 @@
 
 use model::{Actor, Principal, PrincipalKind};
 use serde_json::{Map, Value};
+use subtle::ConstantTimeEq as _;
 
-use super::Verified;
 use super::error::{TokenError, shown};
+use super::{LoggedIn, Verified};
 use crate::config::{IdentityConfig, KindRule};
 
 /// How many links of delegation are kept; real chains have one or two.
@@ -23,12 +24,13 @@ type Claims = Map<String, Value>;
 
 /// Checks all claims at `now`, in seconds of Unix time, and returns who the token speaks for.
 pub(super) fn check(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<Verified, TokenError> {
-    // Byte for byte: the one by which the provider was found.
-    if claims.get("iss").and_then(Value::as_str) != Some(&config.issuer) {
-        return Err(TokenError::WrongClaim("iss"));
+    let expires = common(claims, config, now)?;
+    if audiences(claims)?
+        .iter()
+        .all(|meant| !config.audiences.iter().any(|own| own == meant))
+    {
+        return Err(TokenError::WrongAudience);
     }
-    let expires = times(claims, config, now)?;
-    audience(claims, config)?;
     if let Some(claim) = FOREIGN.into_iter().find(|claim| claims.contains_key(*claim)) {
         return Err(TokenError::NotAnAccessToken(claim));
     }
@@ -41,10 +43,58 @@ pub(super) fn check(claims: &Claims, config: &IdentityConfig, now: u64) -> Resul
     })
 }
 
+/// Checks all claims of an ID token (OIDC Core, 3.1.3.7) for the login that `client` began with
+/// `nonce`, and returns who logged in.
+pub(super) fn check_login(
+    claims: &Claims,
+    config: &IdentityConfig,
+    client: &str,
+    nonce: &str,
+    now: u64,
+) -> Result<LoggedIn, TokenError> {
+    common(claims, config, now)?;
+    seconds(claims, "iat")?.ok_or(TokenError::MissingClaim("iat"))?;
+    let audiences = audiences(claims)?;
+    if !audiences.contains(&client) {
+        return Err(TokenError::WrongAudience);
+    }
+    match name(claims, "azp")? {
+        Some(party) if party != client => return Err(TokenError::ClientNotAllowed(shown(&party))),
+        // Meant for others too: it must say who asked for it.
+        None if audiences.len() > 1 => return Err(TokenError::MissingClaim("azp")),
+        _ => {}
+    }
+    match claims.get("nonce") {
+        None => return Err(TokenError::MissingClaim("nonce")),
+        Some(Value::String(own)) if bool::from(own.as_bytes().ct_eq(nonce.as_bytes())) => {}
+        Some(_) => return Err(TokenError::WrongClaim("nonce")),
+    }
+    if claims.contains_key("events") {
+        return Err(TokenError::NotAnIdToken("events"));
+    }
+    Ok(LoggedIn {
+        principal: whose(claims, config, Some(client.to_owned()))?,
+        provider_session: name(claims, "sid")?,
+    })
+}
+
+/// Checks what holds for every token; returns when it ends.
+fn common(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<u64, TokenError> {
+    // Byte for byte: the one by which the provider was found.
+    if claims.get("iss").and_then(Value::as_str) != Some(&config.issuer) {
+        return Err(TokenError::WrongClaim("iss"));
+    }
+    times(claims, config, now)
+}
+
 /// Reads who claims speak for, whether or not they may be believed.
 pub(super) fn principal(claims: &Claims, config: &IdentityConfig) -> Result<Principal, TokenError> {
-    let subject = name(claims, "sub")?.ok_or(TokenError::MissingClaim("sub"))?;
     let client = client(claims, config)?;
+    whose(claims, config, client)
+}
+
+fn whose(claims: &Claims, config: &IdentityConfig, client: Option<String>) -> Result<Principal, TokenError> {
+    let subject = name(claims, "sub")?.ok_or(TokenError::MissingClaim("sub"))?;
     let delegation = delegation(claims)?;
     Ok(Principal {
         identity: config.name.clone(),
@@ -99,21 +149,16 @@ fn seconds(claims: &Claims, claim: &'static str) -> Result<Option<u64>, TokenErr
     Ok(Some(number as u64))
 }
 
-fn audience(claims: &Claims, config: &IdentityConfig) -> Result<(), TokenError> {
-    let ours = |audience: &str| config.audiences.iter().any(|known| known == audience);
-    let meant = match claims.get("aud") {
-        None => return Err(TokenError::MissingClaim("aud")),
-        Some(Value::String(audience)) => ours(audience),
-        Some(Value::Array(audiences)) => {
-            let mut meant = false;
-            for audience in audiences {
-                meant |= ours(audience.as_str().ok_or(TokenError::WrongClaim("aud"))?);
-            }
-            meant
-        }
-        Some(_) => return Err(TokenError::WrongClaim("aud")),
-    };
-    meant.then_some(()).ok_or(TokenError::WrongAudience)
+fn audiences(claims: &Claims) -> Result<Vec<&str>, TokenError> {
+    match claims.get("aud") {
+        None => Err(TokenError::MissingClaim("aud")),
+        Some(Value::String(audience)) => Ok(vec![audience]),
+        Some(Value::Array(audiences)) => audiences
+            .iter()
+            .map(|audience| audience.as_str().ok_or(TokenError::WrongClaim("aud")))
+            .collect(),
+        Some(_) => Err(TokenError::WrongClaim("aud")),
+    }
 }
 
 fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, TokenError> {

@@ -74,6 +74,9 @@ pub enum TokenError {
     /// An ID token or a logout token.
     #[error("this is not an access token: it carries {0}")]
     NotAnAccessToken(&'static str),
+    /// A logout token.
+    #[error("this is not an ID token: it carries {0}")]
+    NotAnIdToken(&'static str),
     /// The token is not valid yet.
     #[error("the token becomes valid in {0} s")]
     NotYetValid(u64),
@@ -102,7 +105,7 @@ pub enum TokenError {
     #[error("the claim {0} is of the wrong type or out of range")]
     WrongClaim(&'static str),
     /// The `typ` says that the token is something else.
-    #[error("the token is not of the type of an access token: {0}")]
+    #[error("the token is of another type: {0}")]
     WrongType(String),
 }
 
@@ -161,8 +164,13 @@ pub enum KeysError {
     #[error("the discovery document is of another issuer: {0}")]
     OtherIssuer(String),
     /// The discovery document points elsewhere.
-    #[error("the discovery document's jwks_uri is not allowed: {0}")]
-    ForbiddenKeysAddress(String),
+    #[error("the discovery document's {name} is not allowed: {address}")]
+    ForbiddenEndpoint {
+        /// Which address.
+        name: &'static str,
+        /// Where to.
+        address: String,
+    },
     /// The file cannot be read.
     #[error("could not read {path}: {reason}")]
     Unreadable {

@@ -1,4 +1,5 @@
-//! Fetches a provider's keys over HTTP, from nowhere but where the configuration allows.
+//! Asks a provider over HTTP, for its keys above all, and nobody but whom the configuration
+//! allows.
 //!
 //! The issuer comes from the configuration, never from a token. No redirects; the address is
 //! resolved once, checked, and connected to; every answer has a size and a deadline.
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::header::{ACCEPT, CACHE_CONTROL, HOST, USER_AGENT};
+use http_body_util::{BodyExt as _, Full};
+use hyper::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
@@ -22,6 +23,7 @@ use url::{Host, Url};
 use super::error::{KeysError, shown};
 use super::json;
 use super::keys::JWKS_BYTES_MAX;
+use super::login::{Endpoints, Redemption};
 use crate::config::HttpKeys;
 
 /// How long discovery and keys may take together; a client waits for it while logging in.
@@ -30,7 +32,7 @@ const FETCH: Duration = Duration::from_secs(5);
 /// How many of a host's addresses are tried.
 const ADDRESSES_MAX: usize = 3;
 
-/// Fetches the keys of one provider.
+/// Asks one provider.
 #[derive(Clone)]
 pub(super) struct Fetcher {
     discovery: Url,
@@ -83,17 +85,80 @@ impl Fetcher {
             if text("issuer") != issuer {
                 return Err(KeysError::OtherIssuer(shown(text("issuer"))));
             }
-            self.get(&self.keys_address(text("jwks_uri"))?).await
+            self.get(&self.endpoint("jwks_uri", text("jwks_uri"))?).await
         };
+        self.in_time(fetched).await
+    }
+
+    /// Fetches the discovery document and reads where people log in.
+    pub(super) async fn endpoints(&self, issuer: &str) -> Result<Endpoints, KeysError> {
+        let fetched = async {
+            let discovery = self.get(&self.discovery).await?;
+            let document = json::object(&discovery.body).map_err(|_| KeysError::Malformed("discovery"))?;
+            let text = |name: &str| document.get(name).and_then(Value::as_str);
+            if text("issuer") != Some(issuer) {
+                return Err(KeysError::OtherIssuer(shown(text("issuer").unwrap_or_default())));
+            }
+            let endpoint = |name| self.endpoint(name, text(name).unwrap_or_default());
+            let methods = document.get("token_endpoint_auth_methods_supported");
+            let offers = |method: &str| {
+                let listed = methods.and_then(Value::as_array);
+                listed.is_some_and(|methods| methods.iter().any(|offered| offered == method))
+            };
+            Ok(Endpoints {
+                issuer: issuer.to_owned(),
+                authorization: endpoint("authorization_endpoint")?,
+                token: endpoint("token_endpoint")?,
+                end_session: match text("end_session_endpoint") {
+                    Some(_) => Some(endpoint("end_session_endpoint")?),
+                    None => None,
+                },
+                names_issuer: document.get("authorization_response_iss_parameter_supported")
+                    == Some(&Value::Bool(true)),
+                // Basic is the default of the standard (OIDC Discovery, 3).
+                secret_in_form: offers("client_secret_post") && !offers("client_secret_basic"),
+            })
+        };
+        self.in_time(fetched).await
+    }
+
+    /// Sends a form to one of the provider's endpoints; returns the status and the body.
+    pub(super) async fn post(&self, url: &Url, form: &Redemption) -> Result<(u16, Vec<u8>), KeysError> {
+        let host = url.host_str().unwrap_or_default();
+        let mut request = hyper::Request::post(&url[url::Position::BeforePath..url::Position::AfterQuery])
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(basic) = &form.authorization {
+            let value = HeaderValue::from_bytes(basic.expose());
+            let mut value = value.map_err(|_| KeysError::Malformed("authorization"))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let request = request
+            .body(Full::new(Bytes::copy_from_slice(form.body.expose())))
+            .map_err(|error| KeysError::Unreachable {
+                host: host.to_owned(),
+                reason: error.to_string(),
+            })?;
+        let answered = async {
+            let answer = self.send(url, request).await?;
+            Ok((answer.status, answer.body))
+        };
+        self.in_time(answered).await
+    }
+
+    async fn in_time<T>(&self, fetched: impl Future<Output = Result<T, KeysError>>) -> Result<T, KeysError> {
         let host = self.discovery.host_str().unwrap_or_default();
         tokio::time::timeout(FETCH, fetched)
             .await
             .unwrap_or_else(|_| Err(KeysError::TimedOut(host.to_owned())))
     }
 
-    /// Checks where the keys are said to be: on the issuer's host, or an allowed one.
-    fn keys_address(&self, text: &str) -> Result<Url, KeysError> {
-        let forbidden = || KeysError::ForbiddenKeysAddress(shown(text));
+    /// Checks where an endpoint is said to be: on the issuer's host, or an allowed one.
+    fn endpoint(&self, name: &'static str, text: &str) -> Result<Url, KeysError> {
+        let forbidden = || KeysError::ForbiddenEndpoint {
+            name,
+            address: shown(text),
+        };
         let url = Url::parse(text).map_err(|_| forbidden())?;
         let host = url.host_str().ok_or_else(forbidden)?;
         let known = self.discovery.host_str() == Some(host) || self.hosts.iter().any(|known| known == host);
@@ -109,9 +174,31 @@ impl Fetcher {
 
     async fn get(&self, url: &Url) -> Result<Fetched, KeysError> {
         let host = url.host_str().unwrap_or_default();
+        let request = hyper::Request::get(&url[url::Position::BeforePath..url::Position::AfterQuery])
+            .body(Full::new(Bytes::new()))
+            .map_err(|error| KeysError::Unreachable {
+                host: host.to_owned(),
+                reason: error.to_string(),
+            })?;
+        let answer = self.send(url, request).await?;
+        if answer.status != 200 {
+            return Err(KeysError::Status {
+                host: host.to_owned(),
+                status: answer.status,
+            });
+        }
+        Ok(Fetched {
+            body: answer.body,
+            max_age: answer.max_age,
+        })
+    }
+
+    /// Sends one request over a connection of its own.
+    async fn send(&self, url: &Url, request: hyper::Request<Full<Bytes>>) -> Result<Answer, KeysError> {
+        let host = url.host_str().unwrap_or_default();
         let stream = self.connect(url).await?;
         if url.scheme() != "https" {
-            return exchange(url, stream).await;
+            return exchange(url, stream, request).await;
         }
         let unreachable = |reason: String| KeysError::Unreachable {
             host: host.to_owned(),
@@ -123,7 +210,7 @@ impl Fetcher {
             .connect(name, stream)
             .await
             .map_err(|error| unreachable(error.to_string()))?;
-        exchange(url, stream).await
+        exchange(url, stream, request).await
     }
 
     async fn connect(&self, url: &Url) -> Result<TcpStream, KeysError> {
@@ -196,8 +283,19 @@ fn tls(config: &HttpKeys) -> Result<ClientConfig, KeysError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Sends one GET request over `stream` and reads the answer.
-async fn exchange<S>(url: &Url, stream: S) -> Result<Fetched, KeysError>
+/// What a server answered.
+struct Answer {
+    status: u16,
+    max_age: Option<u64>,
+    body: Vec<u8>,
+}
+
+/// Sends one request over `stream` and reads the answer.
+async fn exchange<S>(
+    url: &Url,
+    stream: S,
+    mut request: hyper::Request<Full<Bytes>>,
+) -> Result<Answer, KeysError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -212,13 +310,14 @@ where
     let authority = url
         .port()
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let request = hyper::Request::get(path)
-        .header(HOST, authority)
-        .header(ACCEPT, "application/json")
-        .header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| unreachable(error.to_string()))?;
+    let headers = request.headers_mut();
+    let authority = HeaderValue::from_str(&authority).map_err(|error| unreachable(error.to_string()))?;
+    headers.insert(HOST, authority);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))),
+    );
     let answer = async {
         let response = sender
             .send_request(request)
@@ -238,17 +337,8 @@ where
     }
 }
 
-async fn read(
-    mut response: hyper::Response<hyper::body::Incoming>,
-    host: &str,
-) -> Result<Fetched, KeysError> {
-    let status = response.status();
-    if status != hyper::StatusCode::OK {
-        return Err(KeysError::Status {
-            host: host.to_owned(),
-            status: status.as_u16(),
-        });
-    }
+async fn read(mut response: hyper::Response<hyper::body::Incoming>, host: &str) -> Result<Answer, KeysError> {
+    let status = response.status().as_u16();
     let max_age = response
         .headers()
         .get(CACHE_CONTROL)
@@ -267,7 +357,11 @@ async fn read(
             body.extend_from_slice(data);
         }
     }
-    Ok(Fetched { body, max_age })
+    Ok(Answer {
+        status,
+        max_age,
+        body,
+    })
 }
 
 /// Reads `max-age` out of a `Cache-Control` header; `no-store` and `no-cache` mean 0.

@@ -9,11 +9,13 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::Header;
 use super::error::{KeysError, TokenError};
 use super::fetch::Fetcher;
 use super::keys::{JWKS_BYTES_MAX, Key, KeySet};
+use super::login::{Endpoints, Redemption};
 use crate::config::{IdentityConfig, KeySource};
 
 /// The least time between two attempts to fetch, in seconds.
@@ -39,6 +41,8 @@ pub(super) struct Provider {
     source: Source,
     held: ArcSwap<Held>,
     attempts: Mutex<Attempts>,
+    /// What the provider last said of where people log in, and when, in seconds of Unix time.
+    endpoints: Mutex<Option<(u64, Arc<Endpoints>)>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +79,37 @@ impl Provider {
             source,
             held: ArcSwap::default(),
             attempts: Mutex::default(),
+            endpoints: Mutex::default(),
         })
+    }
+
+    /// Returns where people log in, asking the provider at most once an hour. A provider whose
+    /// keys come from a file is never asked anything.
+    pub(super) async fn endpoints(&self, now: u64) -> Result<Arc<Endpoints>, KeysError> {
+        let mut known = self.endpoints.lock().await;
+        if let Some((at, endpoints)) = &*known
+            && (*at..at.saturating_add(*FRESH.end())).contains(&now)
+        {
+            return Ok(Arc::clone(endpoints));
+        }
+        let Source::Http(fetcher) = &self.source else {
+            return Err(KeysError::NotYet);
+        };
+        let endpoints = Arc::new(fetcher.endpoints(&self.config.issuer).await?);
+        *known = Some((now, Arc::clone(&endpoints)));
+        Ok(endpoints)
+    }
+
+    /// Sends a form to the token endpoint.
+    pub(super) async fn redeem(
+        &self,
+        endpoint: &Url,
+        form: &Redemption,
+    ) -> Result<(u16, Vec<u8>), KeysError> {
+        match &self.source {
+            Source::Http(fetcher) => fetcher.post(endpoint, form).await,
+            Source::File => Err(KeysError::NotYet),
+        }
     }
 
     /// Fetches the keys if there are none yet.

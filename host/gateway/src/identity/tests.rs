@@ -1,3 +1,4 @@
+mod login;
 mod provider;
 pub(crate) mod signer;
 mod tokens;

@@ -262,7 +262,10 @@ async fn a_discovery_document_cannot_point_elsewhere() {
     ] {
         *idp.discovery.lock().expect("whole") = json!({"issuer": idp.issuer, "jwks_uri": address});
         assert!(
-            matches!(idp.failure().await, KeysError::ForbiddenKeysAddress(_)),
+            matches!(
+                idp.failure().await,
+                KeysError::ForbiddenEndpoint { name: "jwks_uri", .. }
+            ),
             "{address}"
         );
     }
