@@ -7,6 +7,7 @@
 
 mod anchor;
 pub(crate) mod approvals;
+mod console;
 mod error;
 mod grants;
 mod locks;
@@ -30,6 +31,7 @@ use crate::clock;
 
 pub use anchor::keep_anchor;
 pub use approvals::{Filter, Kept, PAGE_MAX};
+pub use console::{ConsoleSession, CookieHash, LOGIN_US, SESSION_US};
 pub use error::StateError;
 pub use read::{Anchor, read_anchors};
 
