@@ -13,6 +13,25 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// Returns `text` with the same escaped, but with its line breaks and tabs as they stand: for
+/// a text that is shown in lines of its own.
+#[must_use]
+pub fn escape_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        for (at, cell) in line.split('\t').enumerate() {
+            if at > 0 {
+                out.push('\t');
+            }
+            push(&mut out, cell, false);
+        }
+    }
+    out
+}
+
 /// Returns `text` in quotes, unless it is one plain word.
 #[must_use]
 pub fn quote(text: &str) -> String {
@@ -167,6 +186,12 @@ mod tests {
         let safe = escape(evil);
         assert_eq!(safe, r"a\u{1b}[2J\r\nb\u{9b}1m\u{7f}\u{202e}c\u{200b}\tд");
         assert!(safe.chars().all(|c| !misleads(c)));
+    }
+
+    #[test]
+    fn lines_keep_their_breaks_and_nothing_else() {
+        let safe = escape_lines("a\tb\n\u{1b}[2J\r\n\u{2028}\u{202e}c\n");
+        assert_eq!(safe, "a\tb\n\\u{1b}[2J\\r\n\\u{2028}\\u{202e}c\n");
     }
 
     #[test]
