@@ -9,6 +9,7 @@
 mod answer;
 pub(crate) mod api;
 pub(crate) mod caller;
+pub(crate) mod console;
 pub(crate) mod feed;
 mod front;
 pub(crate) mod input;
@@ -32,6 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::answer;
+pub use self::console::Console;
 use self::feed::Feed;
 pub use self::listener::serve;
 use self::page::Cursors;
@@ -102,8 +104,12 @@ impl Site {
 
 /// Returns everything the admin listener serves.
 #[must_use]
-pub fn router(site: &Site, health: Arc<dyn Health>) -> Router {
-    pages(health, site.metrics.clone()).merge(api::router(site.clone()))
+pub fn router(site: &Site, health: Arc<dyn Health>, console: Option<Console>) -> Router {
+    let router = pages(health, site.metrics.clone()).merge(api::router(site.clone()));
+    match console {
+        Some(console) => router.merge(console::router(console)),
+        None => router,
+    }
 }
 
 /// Returns the pages that nobody has to log in for: they answer whatever no other route does.

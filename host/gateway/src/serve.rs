@@ -67,7 +67,11 @@ pub async fn serve(config: Config) -> Result<()> {
     if let Some(listener) = admin {
         announce("admin", &listener)?;
         let site = admin::Site::new(Arc::clone(&gateway.services), metrics, stop.clone());
-        let router = admin::router(&site, health);
+        let console = config.console.as_ref().map(|console| {
+            admin::Console::new(site.clone(), gateway.state.clone(), console)
+                .context("the console’s client secret")
+        });
+        let router = admin::router(&site, health, console.transpose()?);
         background.push(tokio::spawn(admin::serve(
             listener,
             admin_tls,
@@ -141,7 +145,7 @@ pub(crate) struct Gateway {
     pub(crate) services: Arc<Services>,
     readiness: Arc<Readiness>,
     workers: Workers,
-    state: State,
+    pub(crate) state: State,
     origin: String,
     connections: Arc<AtomicUsize>,
     connections_max: usize,
@@ -251,10 +255,13 @@ impl Gateway {
                 config.journal.statements,
             ),
             approvals,
-            console_url: None,
             identity,
             journal: journal.clone(),
             recordings,
+            console_url: config
+                .console
+                .as_ref()
+                .map(|console| format!("{}/console", console.url)),
             recordings_place: place,
             sessions,
             locks,

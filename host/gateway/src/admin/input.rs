@@ -101,11 +101,11 @@ path_id! {
     SessionId => "session"
 }
 
-impl<T: PathId> FromRequestParts<Site> for Id<T> {
+impl<S: Send + Sync, T: PathId> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, site).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
         let id = path.ok().and_then(|Path(text)| T::read(&text));
         id.map(Self).ok_or_else(|| Problem::not_found(T::OF))
     }

@@ -263,12 +263,12 @@ pub enum LoginError {
     /// An agent tried.
     #[error("{0} is not a person")]
     NotAPerson(String),
-    /// The console's secret can't be had.
-    #[error("the console's client secret: {0}")]
-    Secret(#[from] crate::secret::SecretError),
     /// What must be remembered can't be.
     #[error(transparent)]
     State(#[from] crate::state::StateError),
+    /// The session could not be begun, or not be written down.
+    #[error("the session could not be begun: {0}")]
+    NotBegun(String),
 }
 
 impl LoginError {
@@ -283,7 +283,7 @@ impl LoginError {
             | Self::NotAPerson(_) => Fault::Client,
             Self::Token(error) => error.fault(),
             Self::State(error) => error.fault(),
-            Self::NotAnAnswer(_) | Self::NoIdToken | Self::Provider(_) | Self::Secret(_) => Fault::Operator,
+            Self::NotAnAnswer(_) | Self::NoIdToken | Self::Provider(_) | Self::NotBegun(_) => Fault::Operator,
         }
     }
 
@@ -297,9 +297,11 @@ impl LoginError {
             Self::Refused(_) => "The identity provider did not let you in.",
             Self::Token(_) => "The identity provider's answer was not accepted.",
             Self::NotAPerson(_) => "Only people log in to the console; agents use the API.",
-            Self::NotAnAnswer(_) | Self::NoIdToken | Self::Provider(_) | Self::Secret(_) | Self::State(_) => {
-                "Logging in does not work at the moment; the log of the gateway says why."
-            }
+            Self::NotAnAnswer(_)
+            | Self::NoIdToken
+            | Self::Provider(_)
+            | Self::NotBegun(_)
+            | Self::State(_) => "Logging in does not work at the moment; the log of the gateway says why.",
         }
     }
 }

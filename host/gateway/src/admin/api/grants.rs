@@ -321,7 +321,7 @@ pub(crate) async fn take_back(
 }
 
 /// Whether a grant that holds is this principal's own.
-fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
+pub(crate) fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
     let (grants, now_us) = (&site.services.grants, clock::unix_us());
     let resources = site.services.upstreams.keys().map(ResourceName::new);
     resources

@@ -21,21 +21,21 @@ pub(crate) struct PluginList {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PluginBody {
     /// Its configured name.
-    name: String,
+    pub(crate) name: String,
     /// `masker`, `classifier`, `approver` or `exporter`.
-    kind: String,
+    pub(crate) kind: String,
     /// SHA-256 of the component, in hex.
-    sha256: String,
+    pub(crate) sha256: String,
     /// What the component calls itself.
-    component: String,
+    pub(crate) component: String,
     /// Its version.
-    version: String,
+    pub(crate) version: String,
     /// What it says of itself, in one sentence. Not to be believed.
-    summary: String,
+    pub(crate) summary: String,
     /// Calls since the gateway started.
-    calls: u64,
+    pub(crate) calls: u64,
     /// Calls that failed since then: traps, deadlines, broken contracts.
-    faults: u64,
+    pub(crate) faults: u64,
 }
 
 /// Lists the plugins.

@@ -172,7 +172,7 @@ async fn page(
 }
 
 /// Returns how a session began, as the journal says.
-async fn begun(site: &Site, id: &str) -> Result<Option<Value>, Problem> {
+pub(crate) async fn begun(site: &Site, id: &str) -> Result<Option<Value>, Problem> {
     let (reader, starts, id) = (
         site.services.journal.reader(),
         Arc::clone(&site.starts),
