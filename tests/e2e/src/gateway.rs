@@ -14,11 +14,12 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use configuration::{AGENT_POLICY, Configuration, Plugin, RESOURCE};
+pub use configuration::{AGENT_POLICY, Configuration, ConsoleOf, Plugin, RESOURCE};
 
 use crate::certificate::Certificate;
 use crate::client::{Target, Tls};
 use crate::http;
+use crate::provider::CONSOLE_SECRET;
 use crate::service::{Account, START_WAIT_MAX, Service, until};
 use crate::tools;
 
@@ -147,6 +148,7 @@ impl Home {
             "STAGE_UPSTREAM_PASSWORD".to_owned(),
             configuration.server.login().password.clone(),
         );
+        environment.insert("STAGE_CONSOLE_SECRET".to_owned(), CONSOLE_SECRET.to_owned());
         let journal = configuration.journal_in(folder.path());
         let binary = configuration.binary.clone().map_or_else(tools::gateway, Ok)?;
         Ok(Self {

@@ -6,6 +6,7 @@
 //! did not start itself, and it knows the gateway only from outside: its binary, its
 //! configuration file, its listeners and its log.
 
+pub mod browser;
 pub mod certificate;
 pub mod client;
 pub mod gateway;
@@ -14,6 +15,7 @@ pub mod issuer;
 pub mod journal;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod provider;
 pub mod receiver;
 pub mod service;
 pub mod tools;

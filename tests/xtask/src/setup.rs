@@ -64,9 +64,7 @@ pub(crate) fn run(purpose: Purpose) -> Result<Tools> {
         step::run(&format!("apt-get install {}", packages.join(" ")), &mut install)?;
     }
     install_wheels(&planned)?;
-    if planned.contains(&Source::Npm) {
-        install_npm()?;
-    }
+    install_npm(&planned)?;
     if planned.contains(&Source::Rustup) {
         let targets = ["target", "add", "wasm32-wasip2", "wasm32-unknown-unknown"];
         step::run(
@@ -141,19 +139,18 @@ fn install_wheels(planned: &[Source]) -> Result<()> {
     step::run(&format!("pip install {}", wheels.join(" ")), &mut pip)
 }
 
-fn install_npm() -> Result<()> {
+fn install_npm(planned: &[Source]) -> Result<()> {
+    let packages: Vec<&str> = planned.iter().filter_map(Source::npm).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
     let folder = machine::cache()?.join("node");
     fs::create_dir_all(&folder)?;
     let npm = machine::program("npm").context("npm was just installed")?;
     let mut install = Command::new(npm);
     install
-        .args([
-            "install",
-            "--silent",
-            "--no-audit",
-            "--no-fund",
-            need::NODE_DRIVER,
-        ])
+        .args(["install", "--silent", "--no-audit", "--no-fund"])
+        .args(&packages)
         .current_dir(&folder);
-    step::run("npm install pg", &mut install)
+    step::run(&format!("npm install {}", packages.join(" ")), &mut install)
 }

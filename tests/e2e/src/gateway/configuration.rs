@@ -22,6 +22,15 @@ pub const AGENT_POLICY: &str = r#"permit (
 );
 "#;
 
+/// A console on the stage.
+#[derive(Clone, Debug)]
+pub struct ConsoleOf {
+    /// The port of the admin listener: the provider must know it before the gateway starts.
+    pub port: u16,
+    /// The issuer that people log in with; as an identity it is called `people`.
+    pub issuer: String,
+}
+
 /// What a gateway on the stage is configured with.
 #[derive(Clone, Debug)]
 pub struct Configuration<'a> {
@@ -37,6 +46,8 @@ pub struct Configuration<'a> {
     pub plugins: Vec<Plugin>,
     /// Further lines of the resource.
     pub resource: String,
+    /// The console, if there is one.
+    pub console: Option<ConsoleOf>,
     /// Whether clients speak plaintext on the loopback instead of TLS.
     pub plaintext: bool,
     /// Where the journal lies, if not in the gateway's folder.
@@ -143,6 +154,7 @@ impl<'a> Configuration<'a> {
                 Plugin::new("sql-risk", "classifier", "{}"),
             ],
             resource: String::new(),
+            console: None,
             plaintext: false,
             journal: None,
             binary: None,
@@ -191,9 +203,10 @@ impl<'a> Configuration<'a> {
     }
 
     fn write_listeners(&self, text: &mut String, folder: &Path) -> Result<()> {
+        let admin = self.console.as_ref().map_or(0, |console| console.port);
         writeln!(
             text,
-            "[listen]\npostgres = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\""
+            "[listen]\npostgres = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:{admin}\""
         )?;
         match self.plaintext {
             true => writeln!(text, "insecure_plaintext = true\n")?,
@@ -219,6 +232,9 @@ impl<'a> Configuration<'a> {
             text,
             "person_when = {{ claim = \"kind\", equals = \"person\" }}\n"
         )?;
+        if let Some(console) = &self.console {
+            write_console(text, console)?;
+        }
         Ok(())
     }
 
@@ -277,6 +293,23 @@ impl<'a> Configuration<'a> {
             .map(|plugin| plugin.name.as_str())
             .collect()
     }
+}
+
+fn write_console(text: &mut String, console: &ConsoleOf) -> Result<()> {
+    writeln!(
+        text,
+        "[[identity]]\nname = \"people\"\nissuer = {}\naudience = {}\nkind = \"person\"\n",
+        quoted(&console.issuer),
+        quoted(AUDIENCE)
+    )?;
+    let url = format!("http://127.0.0.1:{}", console.port);
+    writeln!(
+        text,
+        "[console]\nurl = {}\nidentity = \"people\"\nclient_id = \"console\"\nscopes = [\"groups\"]\n\
+         client_secret = \"env:STAGE_CONSOLE_SECRET\"\n",
+        quoted(&url)
+    )?;
+    Ok(())
 }
 
 /// Writes a plugin's part, and puts a copy of its component beside it: whoever builds plugins

@@ -3,6 +3,7 @@
 mod binding;
 mod clients;
 mod connections;
+mod console;
 mod evidence;
 mod grants;
 mod holds;

