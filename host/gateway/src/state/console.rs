@@ -172,18 +172,18 @@ impl State {
             .map_err(StateError::database("written"))
     }
 
-    /// Returns the session of a cookie, if it lives; it counts as used then. A session unused
-    /// for half an hour, or twelve hours old, is over.
+    /// Returns the session of a cookie, if it lives. A session unused for half an hour, or
+    /// twelve hours old, is over.
     ///
     /// # Errors
-    /// The database cannot be read or written.
+    /// The database cannot be read.
     pub async fn console_session(
         &self,
         id: CookieHash,
         now_us: u64,
     ) -> Result<Option<ConsoleSession>, StateError> {
         let row = sqlx::query(
-            "SELECT principal, begun_us, used_us, ends_us FROM console_session
+            "SELECT principal, begun_us, ends_us FROM console_session
              WHERE id = $1 AND ends_us > $2 AND used_us > $3",
         )
         .bind(id.bytes())
@@ -194,25 +194,32 @@ impl State {
         .map_err(StateError::database("read"))?;
         let Some(row) = row else { return Ok(None) };
         let number = |at: usize| row.try_get::<i64, _>(at).map(i64::unsigned_abs);
-        let read = || Ok((row.try_get::<String, _>(0)?, number(1)?, number(2)?, number(3)?));
-        let (principal, begun_us, used_us, ends_us) = read().map_err(StateError::database("read"))?;
+        let read = || Ok((row.try_get::<String, _>(0)?, number(1)?, number(2)?));
+        let (principal, begun_us, ends_us) = read().map_err(StateError::database("read"))?;
         // What can't be read is nobody.
         let Ok(principal) = serde_json::from_str(&principal) else {
             return Ok(None);
         };
-        if now_us.saturating_sub(used_us) >= USE_NOTED_US {
-            sqlx::query("UPDATE console_session SET used_us = max(used_us, $2) WHERE id = $1")
-                .bind(id.bytes())
-                .bind(signed(now_us))
-                .execute(&self.pool)
-                .await
-                .map_err(StateError::database("written"))?;
-        }
         Ok(Some(ConsoleSession {
             principal,
             begun_us,
             ends_us,
         }))
+    }
+
+    /// Takes note that the session of a cookie was used, to the minute.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn note_console_use(&self, id: CookieHash, now_us: u64) -> Result<(), StateError> {
+        sqlx::query("UPDATE console_session SET used_us = $2 WHERE id = $1 AND used_us <= $3")
+            .bind(id.bytes())
+            .bind(signed(now_us))
+            .bind(signed(now_us.saturating_sub(USE_NOTED_US)))
+            .execute(&self.pool)
+            .await
+            .map_err(StateError::database("written"))?;
+        Ok(())
     }
 
     /// Ends the session of a cookie; returns whether there was one.

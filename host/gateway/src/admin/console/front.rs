@@ -96,10 +96,7 @@ pub(super) async fn pass(State(console): State<Console>, mut request: Request, n
 
 /// Returns who is logged in, if anybody, and not shut out.
 async fn visitor(console: &Console, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
-    let Some(cookie) = Cookie::Session.read(headers, &console.config) else {
-        return Ok(None);
-    };
-    let visitor = Visitor::of(console, cookie, clock::unix_us()).await?;
+    let visitor = Visitor::of(console, headers, clock::unix_us()).await?;
     if let Some(visitor) = &visitor {
         shut_out(&console.site.services, &visitor.principal)?;
     }

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::Method;
+use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use model::Principal;
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::{byte_serialize, parse};
 
 use super::Console;
+use super::cookie::Cookie;
 use super::settings::Settings;
 use super::shell::{Person, Shell};
 use super::text::Text;
 use crate::admin::problem::Problem;
-use crate::state::CookieHash;
+use crate::state::{CookieHash, StateError};
+
+/// The header with which a browser says what an answer is for: `empty` where a script asks.
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug)]
@@ -28,16 +33,28 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Returns whose session a cookie is.
+    /// Returns whose session a cookie is. It counts as used, unless it is a page that asks by
+    /// itself: an open inbox must not keep anybody logged in.
     ///
     /// # Errors
     /// What is remembered can't be read.
-    pub(crate) async fn of(console: &Console, cookie: &str, now_us: u64) -> Result<Option<Self>, Problem> {
-        let session = console
-            .state
-            .console_session(CookieHash::of(cookie), now_us)
-            .await;
-        let session = session.map_err(|error| Problem::broken("the session could not be read", &error))?;
+    pub(crate) async fn of(
+        console: &Console,
+        headers: &HeaderMap,
+        now_us: u64,
+    ) -> Result<Option<Self>, Problem> {
+        let Some(cookie) = Cookie::Session.read(headers, &console.config) else {
+            return Ok(None);
+        };
+        let (state, id) = (&console.state, CookieHash::of(cookie));
+        let broken = |error: StateError| Problem::broken("the session could not be read", &error);
+        let session = state.console_session(id, now_us).await.map_err(broken)?;
+        let by_itself = headers
+            .get(SEC_FETCH_DEST)
+            .is_some_and(|kind| kind.as_bytes() == b"empty");
+        if session.is_some() && !by_itself {
+            state.note_console_use(id, now_us).await.map_err(broken)?;
+        }
         Ok(session.map(|session| Self {
             principal: Arc::new(session.principal),
             ends_us: session.ends_us,

@@ -42,6 +42,14 @@ async fn log_in(state: &State, cookie: &str, subject: &str, provider_session: &s
         .expect("written");
 }
 
+/// Uses a session; returns whether it lived.
+async fn used(state: &State, cookie: &str, now_us: u64) -> bool {
+    let alive = lives(state, cookie, now_us).await;
+    let noted = state.note_console_use(CookieHash::of(cookie), now_us).await;
+    noted.expect("written");
+    alive
+}
+
 async fn lives(state: &State, cookie: &str, now_us: u64) -> bool {
     let session = state.console_session(CookieHash::of(cookie), now_us).await;
     session.expect("read").is_some()
@@ -66,17 +74,19 @@ async fn a_session_is_over_when_unused_for_half_an_hour_or_twelve_hours_old() {
     let (_folder, state) = open().await;
     log_in(&state, "idle", "alice", "s1", NOW).await;
     assert!(lives(&state, "idle", NOW + IDLE_US - 1).await);
+    assert!(!lives(&state, "idle", NOW + IDLE_US).await, "looking is no use");
+    assert!(used(&state, "idle", NOW + IDLE_US - 1).await);
     assert!(
         lives(&state, "idle", NOW + 2 * IDLE_US - 2).await,
         "use keeps it alive"
     );
-    assert!(!lives(&state, "idle", NOW + 4 * IDLE_US).await);
+    assert!(!lives(&state, "idle", NOW + 2 * IDLE_US - 1).await);
 
     log_in(&state, "busy", "alice", "s1", NOW).await;
     let mut now = NOW;
     while now + IDLE_US / 2 < NOW + SESSION_US {
         now += IDLE_US / 2;
-        assert!(lives(&state, "busy", now).await);
+        assert!(used(&state, "busy", now).await);
     }
     assert!(!lives(&state, "busy", NOW + SESSION_US).await, "whatever its use");
 }
