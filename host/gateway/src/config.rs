@@ -5,6 +5,7 @@
 
 mod console;
 mod identity;
+mod introspection;
 mod listen;
 mod plugin;
 mod quantity;
@@ -26,6 +27,7 @@ use toml::de::DeTable;
 
 pub use console::ConsoleConfig;
 pub use identity::{HttpKeys, IdentityConfig, KeySource, KindRule};
+pub use introspection::IntrospectionConfig;
 pub use listen::{ListenConfig, TlsConfig};
 pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits};
 pub use report::{ConfigFault, ConfigFaults};
@@ -177,8 +179,9 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
     // As written: a resource with a fault of its own must not make its tags look wrong too.
     let resource_names = root.names("resource");
     let tags = unique(root, "tag", |section| tag::read(section, &resource_names));
-    let identities = unique(root, "identity", |section| identity::read(section, folder));
+    let mut identities = unique(root, "identity", |section| identity::read(section, folder));
     identity::check_issuers(root, &identities);
+    introspection::check_opaque(root, &identities);
     if !root.has("identity") {
         root.fault(
             "identity",
@@ -191,6 +194,11 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
     let tls = root.table("tls").and_then(|section| listen::tls(section, folder));
     let listen = listen::read(root, root.has("tls"));
     let console = console::read(root, folder, &identities, listen.as_ref());
+    if let Some(console) = &console {
+        // Who logged in to the console logs out of everything.
+        let own = identities.iter_mut().filter(|own| own.name == console.identity);
+        own.for_each(|own| own.logout_clients.push(console.client_id.clone()));
+    }
     let state = state::read(root, folder);
     let policy_files = state::policy_files(root, folder);
     let masking_key = settings::masking_key(root, folder, &state);

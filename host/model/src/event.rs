@@ -232,6 +232,32 @@ pub enum Event<'a> {
         /// Their words.
         reason: &'a str,
     },
+    /// An identity provider says that somebody has logged out; what that ends is being ended.
+    #[serde(rename = "identity.logout")]
+    IdentityLogout {
+        /// The configured name of the provider.
+        identity: &'a str,
+        /// Its issuer.
+        issuer: &'a str,
+        /// Who.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<&'a str>,
+        /// The provider's own session (`sid`), if only that has ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider_session: Option<&'a str>,
+        /// The `jti` of the logout token.
+        token: &'a str,
+    },
+    /// A token of live sessions does not hold any more; the sessions are being ended.
+    #[serde(rename = "identity.token-ended")]
+    IdentityTokenEnded {
+        /// The configured name of the provider.
+        identity: &'a str,
+        /// Whose it is: `issuer|subject`.
+        principal: &'a str,
+        /// `inactive`, as the provider says, or `unheard`, where it has not answered for long.
+        why: &'a str,
+    },
     /// A part of the gateway failed; what it refused because of that says so by itself.
     #[serde(rename = "fault")]
     Failed {

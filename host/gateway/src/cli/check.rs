@@ -101,6 +101,12 @@ impl Found<'_> {
     }
 
     fn secrets(&mut self, config: &Config) {
+        for identity in &config.identities {
+            if let Some(asked) = &identity.introspection {
+                let key = format!("identity[{}].introspection.client_secret", identity.name);
+                self.secret(key, &asked.client_secret);
+            }
+        }
         for resource in &config.resources {
             if let Some(password) = &resource.login.password {
                 self.secret(format!("resource[{}].login.password", resource.name), password);

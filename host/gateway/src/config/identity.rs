@@ -7,6 +7,7 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 use url::Url;
 
+use super::introspection::{self, IntrospectionConfig};
 use super::quantity::{duration, name, text};
 use super::report::{Problem, problem};
 use super::section::Section;
@@ -39,6 +40,11 @@ pub struct IdentityConfig {
     pub leeway: Duration,
     /// The longest time from a token's issue to its end.
     pub max_lifetime: Duration,
+    /// How the provider is asked whether a token still holds, if it is.
+    pub introspection: Option<IntrospectionConfig>,
+    /// What the provider calls this gateway, the console's client included: its logout tokens
+    /// are for one of them.
+    pub logout_clients: Vec<String>,
 }
 
 /// Where an identity provider's keys come from.
@@ -134,6 +140,8 @@ pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<IdentityConfig
     let leeway = section.parse("leeway", duration(Duration::ZERO..=Duration::from_mins(5)));
     let lifetime_range = Duration::from_mins(1)..=Duration::from_hours(24 * 30);
     let max_lifetime = section.parse("max_lifetime", duration(lifetime_range));
+    let introspection = introspection::read(&section, folder, issuer.as_deref());
+    let logout_clients = section.list("logout_clients", text);
     section.finish();
     Some(IdentityConfig {
         name: name?,
@@ -152,6 +160,8 @@ pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<IdentityConfig
         strict_typ,
         leeway: leeway.unwrap_or(LEEWAY),
         max_lifetime: max_lifetime.unwrap_or(MAX_LIFETIME),
+        introspection,
+        logout_clients,
     })
 }
 
