@@ -7,14 +7,16 @@
 mod claims;
 mod error;
 mod fetch;
+mod introspect;
 mod json;
 mod keys;
 pub mod login;
+mod logout;
 mod provider;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,7 +27,11 @@ use url::Url;
 
 use crate::config::IdentityConfig;
 pub use error::{FOR_CLIENT, KeysError, TokenError};
+pub use introspect::KeptToken;
+pub(crate) use introspect::{QUESTIONS_MAX, TokenDigest};
 use login::Endpoints;
+pub use logout::Logout;
+use logout::Logouts;
 use provider::Provider;
 
 /// The longest token that is looked at, in bytes. Providers that put hundreds of groups into
@@ -39,6 +45,19 @@ pub struct Verified {
     pub principal: Principal,
     /// When the token ends, in seconds of Unix time.
     pub expires: u64,
+    /// What is known of the login behind it.
+    pub login: Login,
+}
+
+/// What is known of the login behind a token, besides whose it is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Login {
+    /// The provider's name for its own session (`sid`), if the token says it.
+    pub provider_session: Option<String>,
+    /// When the token was issued, in seconds of Unix time.
+    pub issued: Option<u64>,
+    /// The token, if its provider is to be asked about it.
+    pub token: Option<KeptToken>,
 }
 
 /// Who logged in, as an ID token says.
@@ -54,6 +73,7 @@ pub struct LoggedIn {
 #[derive(Debug)]
 pub struct Identity {
     providers: Vec<Provider>,
+    logouts: Mutex<Logouts>,
 }
 
 impl Identity {
@@ -65,6 +85,7 @@ impl Identity {
         let providers = configs.iter().map(Provider::new);
         Ok(Self {
             providers: providers.collect::<Result<_, _>>()?,
+            logouts: Mutex::default(),
         })
     }
 
@@ -83,16 +104,31 @@ impl Identity {
     /// Returns who `token` speaks for at `now`, in seconds of Unix time.
     ///
     /// Waits only where keys must be fetched: the first time, when they have aged, or for a
-    /// key not seen before, and then no longer than a fetch may take.
+    /// key not seen before, and then no longer than a fetch may take; and where the provider is
+    /// to be asked whether the token is active, as long again.
     ///
     /// # Errors
     /// Everything that is wrong with a token, the first thing found.
     pub async fn verify(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+        let verified = match self.opaque_provider(token) {
+            Some(provider) => self.verify_opaque(provider, token, now).await?,
+            None => self.verify_jwt(token, now).await?,
+        };
+        self.check_logged_in(&verified.principal, &verified.login)?;
+        Ok(verified)
+    }
+
+    async fn verify_jwt(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
         let parts = Parts::read(token)?;
         let provider = self.provider_of(&parts.claims)?;
         parts.header.check_type(provider.config.strict_typ)?;
         self.check_signature(&parts, provider, now).await?;
-        claims::check(&parts.claims, &provider.config, now)
+        let verified = claims::check(&parts.claims, &provider.config, now)?;
+        self.confirm(provider, token, verified, now).await
+    }
+
+    fn logouts(&self) -> MutexGuard<'_, Logouts> {
+        self.logouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns who an ID token says has logged in to `client`, in the login that was begun

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
 use super::error::{TokenError, shown};
-use super::{LoggedIn, Verified};
+use super::{LoggedIn, Login, Verified};
 use crate::config::{IdentityConfig, KindRule};
 
 /// How many links of delegation are kept; real chains have one or two.
@@ -20,7 +20,7 @@ const NAME_BYTES_MAX: usize = 255;
 /// Claims that only ID tokens and logout tokens carry.
 const FOREIGN: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
 
-type Claims = Map<String, Value>;
+pub(super) type Claims = Map<String, Value>;
 
 /// Checks all claims at `now`, in seconds of Unix time, and returns who the token speaks for.
 pub(super) fn check(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<Verified, TokenError> {
@@ -40,6 +40,12 @@ pub(super) fn check(claims: &Claims, config: &IdentityConfig, now: u64) -> Resul
     Ok(Verified {
         principal: principal(claims, config)?,
         expires,
+        login: Login {
+            // No claim of access tokens by any standard: taken where it makes sense.
+            provider_session: name(claims, "sid").unwrap_or_default(),
+            issued: seconds(claims, "iat")?,
+            token: None,
+        },
     })
 }
 
@@ -79,7 +85,7 @@ pub(super) fn check_login(
 }
 
 /// Checks what holds for every token; returns when it ends.
-fn common(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<u64, TokenError> {
+pub(super) fn common(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<u64, TokenError> {
     // Byte for byte: the one by which the provider was found.
     if claims.get("iss").and_then(Value::as_str) != Some(&config.issuer) {
         return Err(TokenError::WrongClaim("iss"));
@@ -130,7 +136,7 @@ fn times(claims: &Claims, config: &IdentityConfig, now: u64) -> Result<u64, Toke
 }
 
 /// Reads a time: a number, possibly with a fraction (RFC 7519, 2), which is cut off.
-fn seconds(claims: &Claims, claim: &'static str) -> Result<Option<u64>, TokenError> {
+pub(super) fn seconds(claims: &Claims, claim: &'static str) -> Result<Option<u64>, TokenError> {
     let Some(value) = claims.get(claim) else {
         return Ok(None);
     };
@@ -149,7 +155,7 @@ fn seconds(claims: &Claims, claim: &'static str) -> Result<Option<u64>, TokenErr
     Ok(Some(number as u64))
 }
 
-fn audiences(claims: &Claims) -> Result<Vec<&str>, TokenError> {
+pub(super) fn audiences(claims: &Claims) -> Result<Vec<&str>, TokenError> {
     match claims.get("aud") {
         None => Err(TokenError::MissingClaim("aud")),
         Some(Value::String(audience)) => Ok(vec![audience]),
@@ -161,7 +167,7 @@ fn audiences(claims: &Claims) -> Result<Vec<&str>, TokenError> {
     }
 }
 
-fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, TokenError> {
+pub(super) fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, TokenError> {
     match claims.get(claim) {
         None => Ok(None),
         Some(Value::String(name)) if is_name(name) => Ok(Some(name.clone())),

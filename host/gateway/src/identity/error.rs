@@ -77,6 +77,27 @@ pub enum TokenError {
     /// A logout token.
     #[error("this is not an ID token: it carries {0}")]
     NotAnIdToken(&'static str),
+    /// The provider says that the token does not hold any more.
+    #[error("the identity provider says that the token is not active")]
+    NotActive,
+    /// The provider could not be asked whether the token still holds.
+    #[error("the identity provider could not be asked whether the token is active: {0}")]
+    NotIntrospected(String),
+    /// Whoever the token was for has logged out since.
+    #[error("the token is older than a logout at the identity provider")]
+    LoggedOut,
+    /// A logout token that was taken in before.
+    #[error("the logout token was used before")]
+    Replayed,
+    /// The provider's answer is about another token.
+    #[error("the identity provider's answer is about another token: {0}")]
+    OtherToken(&'static str),
+    /// Not a logout token.
+    #[error("this is not a logout token: {0}")]
+    NotALogout(&'static str),
+    /// A logout token that was made too long ago.
+    #[error("the logout token was issued {0} s ago")]
+    Stale(u64),
     /// The token is not valid yet.
     #[error("the token becomes valid in {0} s")]
     NotYetValid(u64),
@@ -114,7 +135,7 @@ impl TokenError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::KeysUnavailable => Fault::Operator,
+            Self::KeysUnavailable | Self::NotIntrospected(_) => Fault::Operator,
             _ => Fault::Client,
         }
     }
@@ -156,7 +177,7 @@ pub enum KeysError {
     TimedOut(String),
     /// The answer is too large.
     #[error(
-        "the keys or the discovery document are larger than {} bytes",
+        "what the provider answered is larger than {} bytes",
         super::keys::JWKS_BYTES_MAX
     )]
     TooLarge,

@@ -14,7 +14,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, He
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -23,8 +23,9 @@ use url::{Host, Url};
 use super::error::{KeysError, shown};
 use super::json;
 use super::keys::JWKS_BYTES_MAX;
-use super::login::{Endpoints, Redemption};
+use super::login::Endpoints;
 use crate::config::HttpKeys;
+use crate::secret::Secret;
 
 /// How long discovery and keys may take together; a client waits for it while logging in.
 const FETCH: Duration = Duration::from_secs(5);
@@ -79,26 +80,38 @@ impl Fetcher {
     /// Fetches the discovery document and the keys it points to.
     pub(super) async fn keys(&self, issuer: &str) -> Result<Fetched, KeysError> {
         let fetched = async {
-            let discovery = self.get(&self.discovery).await?;
-            let document = json::object(&discovery.body).map_err(|_| KeysError::Malformed("discovery"))?;
-            let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
-            if text("issuer") != issuer {
-                return Err(KeysError::OtherIssuer(shown(text("issuer"))));
-            }
-            self.get(&self.endpoint("jwks_uri", text("jwks_uri"))?).await
+            let document = self.discover(issuer).await?;
+            let address = document.get("jwks_uri").and_then(Value::as_str);
+            self.get(&self.endpoint("jwks_uri", address.unwrap_or_default())?)
+                .await
         };
         self.in_time(fetched).await
+    }
+
+    /// Fetches the discovery document and reads where to ask whether a token still holds.
+    pub(super) async fn introspection(&self, issuer: &str) -> Result<Url, KeysError> {
+        let fetched = async {
+            let document = self.discover(issuer).await?;
+            let address = document.get("introspection_endpoint").and_then(Value::as_str);
+            self.endpoint("introspection_endpoint", address.unwrap_or_default())
+        };
+        self.in_time(fetched).await
+    }
+
+    async fn discover(&self, issuer: &str) -> Result<Map<String, Value>, KeysError> {
+        let discovery = self.get(&self.discovery).await?;
+        let document = json::object(&discovery.body).map_err(|_| KeysError::Malformed("discovery"))?;
+        match document.get("issuer").and_then(Value::as_str) {
+            Some(own) if own == issuer => Ok(document),
+            other => Err(KeysError::OtherIssuer(shown(other.unwrap_or_default()))),
+        }
     }
 
     /// Fetches the discovery document and reads where people log in.
     pub(super) async fn endpoints(&self, issuer: &str) -> Result<Endpoints, KeysError> {
         let fetched = async {
-            let discovery = self.get(&self.discovery).await?;
-            let document = json::object(&discovery.body).map_err(|_| KeysError::Malformed("discovery"))?;
+            let document = self.discover(issuer).await?;
             let text = |name: &str| document.get(name).and_then(Value::as_str);
-            if text("issuer") != Some(issuer) {
-                return Err(KeysError::OtherIssuer(shown(text("issuer").unwrap_or_default())));
-            }
             let endpoint = |name| self.endpoint(name, text(name).unwrap_or_default());
             let methods = document.get("token_endpoint_auth_methods_supported");
             let offers = |method: &str| {
@@ -122,28 +135,29 @@ impl Fetcher {
         self.in_time(fetched).await
     }
 
-    /// Sends a form to one of the provider's endpoints; returns the status and the body.
-    pub(super) async fn post(&self, url: &Url, form: &Redemption) -> Result<(u16, Vec<u8>), KeysError> {
+    /// Sends a form to one of the provider's endpoints, with the header that names the client.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        authorization: Option<&Secret>,
+        form: &Secret,
+    ) -> Result<Answer, KeysError> {
         let host = url.host_str().unwrap_or_default();
         let mut request = hyper::Request::post(&url[url::Position::BeforePath..url::Position::AfterQuery])
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(basic) = &form.authorization {
+        if let Some(basic) = authorization {
             let value = HeaderValue::from_bytes(basic.expose());
             let mut value = value.map_err(|_| KeysError::Malformed("authorization"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
         let request = request
-            .body(Full::new(Bytes::copy_from_slice(form.body.expose())))
+            .body(Full::new(Bytes::copy_from_slice(form.expose())))
             .map_err(|error| KeysError::Unreachable {
                 host: host.to_owned(),
                 reason: error.to_string(),
             })?;
-        let answered = async {
-            let answer = self.send(url, request).await?;
-            Ok((answer.status, answer.body))
-        };
-        self.in_time(answered).await
+        self.in_time(self.send(url, request)).await
     }
 
     async fn in_time<T>(&self, fetched: impl Future<Output = Result<T, KeysError>>) -> Result<T, KeysError> {
@@ -284,10 +298,13 @@ fn tls(config: &HttpKeys) -> Result<ClientConfig, KeysError> {
 }
 
 /// What a server answered.
-struct Answer {
-    status: u16,
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The media type of the body, without its parameters, in lower case.
+    pub(super) media_type: Option<String>,
     max_age: Option<u64>,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Sends one request over `stream` and reads the answer.
@@ -344,6 +361,12 @@ async fn read(mut response: hyper::Response<hyper::body::Incoming>, host: &str) 
         .get(CACHE_CONTROL)
         .and_then(|value| value.to_str().ok())
         .and_then(max_age);
+    let media_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
     let mut body = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
         let frame = frame.map_err(|error| KeysError::Unreachable {
@@ -359,6 +382,7 @@ async fn read(mut response: hyper::Response<hyper::body::Incoming>, host: &str) 
     }
     Ok(Answer {
         status,
+        media_type,
         max_age,
         body,
     })

@@ -158,14 +158,19 @@ impl Attempt {
                 body: Secret::new(form.finish()),
             };
         }
-        // Each half is form-encoded first (RFC 6749, 2.3.1).
-        let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encoded(client.id), encoded(&secret));
         Redemption {
-            authorization: Some(Secret::new(format!("Basic {}", STANDARD.encode(pair)))),
+            authorization: Some(basic(client.id, &secret)),
             body: Secret::new(form.finish()),
         }
     }
+}
+
+/// Returns the header that names a client to its provider.
+pub(super) fn basic(client: &str, secret: &str) -> Secret {
+    // Each half is form-encoded first (RFC 6749, 2.3.1).
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(client), encoded(secret));
+    Secret::new(format!("Basic {}", STANDARD.encode(pair)))
 }
 
 /// What is sent to redeem a code.

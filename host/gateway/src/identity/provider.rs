@@ -14,6 +14,7 @@ use url::Url;
 use super::Header;
 use super::error::{KeysError, TokenError};
 use super::fetch::Fetcher;
+use super::introspect::Introspection;
 use super::keys::{JWKS_BYTES_MAX, Key, KeySet};
 use super::login::{Endpoints, Redemption};
 use crate::config::{IdentityConfig, KeySource};
@@ -43,6 +44,7 @@ pub(super) struct Provider {
     attempts: Mutex<Attempts>,
     /// What the provider last said of where people log in, and when, in seconds of Unix time.
     endpoints: Mutex<Option<(u64, Arc<Endpoints>)>>,
+    introspection: Option<Introspection>,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Provider {
             held: ArcSwap::default(),
             attempts: Mutex::default(),
             endpoints: Mutex::default(),
+            introspection: config.introspection.as_ref().map(Introspection::new),
         })
     }
 
@@ -107,8 +110,19 @@ impl Provider {
         form: &Redemption,
     ) -> Result<(u16, Vec<u8>), KeysError> {
         match &self.source {
-            Source::Http(fetcher) => fetcher.post(endpoint, form).await,
+            Source::Http(fetcher) => {
+                let answer = fetcher.post(endpoint, form.authorization.as_ref(), &form.body);
+                answer.await.map(|answer| (answer.status, answer.body))
+            }
             Source::File => Err(KeysError::NotYet),
+        }
+    }
+
+    /// Returns how the provider is asked about tokens, if it is.
+    pub(super) fn introspection(&self) -> Option<(&Introspection, &Fetcher)> {
+        match &self.source {
+            Source::Http(fetcher) => Some((self.introspection.as_ref()?, fetcher)),
+            Source::File => None,
         }
     }
 

@@ -1,4 +1,6 @@
+mod introspect;
 mod login;
+mod logout;
 mod provider;
 pub(crate) mod signer;
 mod tokens;
