@@ -8,6 +8,7 @@
 
 mod answer;
 pub(crate) mod api;
+mod backchannel;
 pub(crate) mod caller;
 pub(crate) mod console;
 pub(crate) mod feed;
@@ -105,7 +106,9 @@ impl Site {
 /// Returns everything the admin listener serves.
 #[must_use]
 pub fn router(site: &Site, health: Arc<dyn Health>, console: Option<Console>) -> Router {
-    let router = pages(health, site.metrics.clone()).merge(api::router(site.clone()));
+    let router = pages(health, site.metrics.clone())
+        .merge(api::router(site.clone()))
+        .merge(backchannel::router(Arc::clone(&site.services)));
     match console {
         Some(console) => router.merge(console::router(console)),
         None => router,

@@ -17,6 +17,7 @@ mod ground;
 pub mod identity;
 pub mod locks;
 pub mod log;
+pub mod logins;
 mod meters;
 pub mod metrics;
 pub mod plugins;

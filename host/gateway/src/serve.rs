@@ -27,6 +27,7 @@ use crate::gate::Gate;
 use crate::grants::{Asking, Ends, Grants, Times};
 use crate::identity::Identity;
 use crate::locks::Locks;
+use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::policy::{Names, Policy};
 use crate::postgres::{Notice, Sessions, Upstream, serve_client};
@@ -246,6 +247,14 @@ impl Gateway {
         let grants = Grants::open(state.clone(), journal.clone(), ends, asking, Clock::system()).await?;
         approvals.on_grant(Arc::new(grants.clone()));
         let access = Access::new(state.clone(), grants.clone(), locks.clone());
+        let identity = Arc::new(identity);
+        let logins = Logins {
+            identity: Arc::clone(&identity),
+            sessions: Arc::clone(&sessions),
+            journal: journal.clone(),
+            state: state.clone(),
+            approvals: approvals.clone(),
+        };
         let services = Services {
             gate: Gate::new(
                 policy,
@@ -256,6 +265,7 @@ impl Gateway {
             ),
             approvals,
             identity,
+            logins,
             journal: journal.clone(),
             recordings,
             console_url: config
@@ -295,7 +305,7 @@ impl Gateway {
     }
 
     /// Begins what runs beside the sessions: exporters, the anchor of the journal, the time of
-    /// approvals, the ends of grants, and what is remembered of who was here.
+    /// approvals, the ends of grants, the logins of sessions, and what is remembered of who was here.
     fn begin_background(
         &self,
         config: &Config,
@@ -322,6 +332,7 @@ impl Gateway {
         background.push(tokio::spawn(approvals.keep_time(stop.clone())));
         background.push(tokio::spawn(grants.run(stop.clone())));
         background.push(tokio::spawn(access.run(stop.clone())));
+        background.push(tokio::spawn(services.logins.clone().run(stop.clone())));
         Ok(background)
     }
 

@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::grants::Grants;
 use crate::identity::Identity;
 use crate::locks::Locks;
+use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::postgres::{Record, Sessions, Upstream};
 
@@ -31,7 +32,9 @@ pub struct Services {
     /// Asks people.
     pub approvals: Approvals,
     /// Knows who a token speaks for.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
+    /// Whether the logins behind live sessions still hold.
+    pub logins: Logins,
     /// Where the console is, as people reach it.
     pub console_url: Option<String>,
     /// Where everything is written down first.

@@ -1,4 +1,5 @@
 mod api;
+mod backchannel;
 mod listener;
 mod remote;
 mod stage;

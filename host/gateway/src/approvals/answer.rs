@@ -50,6 +50,28 @@ impl Approvals {
     }
 }
 
+impl Approvals {
+    /// Withdraws everything open that `requester` (`issuer|subject`) has asked; returns how many.
+    ///
+    /// # Errors
+    /// Some could not be withdrawn, the first reason; the others were.
+    pub async fn withdraw_all(&self, requester: &str, reason: &'static str) -> Result<usize, AnswerError> {
+        let inner = Arc::clone(&self.inner);
+        let open = inner.open.of(requester);
+        complete(async move {
+            let (mut withdrawn, mut failed) = (0, None);
+            for id in open {
+                match inner.withdraw_gone(id, reason).await {
+                    Ok(done) => withdrawn += usize::from(done),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            failed.map_or(Ok(withdrawn), Err)
+        })
+        .await
+    }
+}
+
 impl Inner {
     async fn vote(
         &self,
@@ -110,6 +132,22 @@ impl Inner {
         let ended = ended(approval, "it was taken back", Some(by));
         self.keep(approval, revision, None, &[ended], now_us).await?;
         Ok(kept)
+    }
+
+    async fn withdraw_gone(&self, id: ApprovalId, reason: &str) -> Result<bool, AnswerError> {
+        let _turn = self.turn(id).await;
+        let Some(kept) = self.state.approval(id).await? else {
+            return Ok(false);
+        };
+        let (mut approval, now_us) = (kept.approval, self.clock.now_us());
+        let revision = approval.revision;
+        if approval.standing_at(now_us).is_final() || !approval.withdraw() {
+            return Ok(false);
+        }
+        approval.waiting = None;
+        let ended = ended(&approval, reason, None);
+        self.keep(&approval, revision, None, &[ended], now_us).await?;
+        Ok(true)
     }
 }
 

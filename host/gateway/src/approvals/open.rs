@@ -72,6 +72,13 @@ impl Open {
         Ok(())
     }
 
+    /// Returns what `requester` (`issuer|subject`) has asked.
+    pub(super) fn of(&self, requester: &str) -> Vec<ApprovalId> {
+        let entries = self.lock();
+        let own = entries.iter().filter(|(_, entry)| entry.requester == requester);
+        own.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn turn(&self, id: ApprovalId) -> Option<Arc<tokio::sync::Mutex<()>>> {
         self.lock().get(&id).map(|entry| Arc::clone(&entry.turn))
     }

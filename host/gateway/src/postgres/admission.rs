@@ -11,6 +11,7 @@ use super::login::{self, ArrivalError};
 use super::wire::Wire;
 use crate::clock;
 use crate::grants::{Connecting, Grants};
+use crate::identity::Login;
 use crate::locks::Locks;
 use crate::policy::Policy;
 use crate::services::Services;
@@ -63,6 +64,7 @@ impl Turned {
 pub(super) struct Admission {
     pub(super) settings: Vec<(String, String)>,
     pub(super) principal: Arc<Principal>,
+    pub(super) login: Arc<Login>,
     /// When its token ends, in seconds of Unix time.
     pub(super) expires: u64,
     /// The grant without which it might not have one.
@@ -124,6 +126,7 @@ pub(super) async fn admit(
     Ok(Admission {
         settings,
         principal,
+        login: Arc::new(verified.login),
         expires: verified.expires,
         grant,
         upstream,

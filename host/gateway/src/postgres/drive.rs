@@ -27,6 +27,7 @@ use super::wire::Wire;
 use super::{Age, Upstream};
 use crate::approvals::Left;
 use crate::clock;
+use crate::identity::Login;
 
 /// One read's size to begin with, and at most: a session that streams grows to the larger one,
 /// a thousand idle ones stay small.
@@ -65,6 +66,7 @@ pub(crate) struct Drive<'a> {
     pub(crate) upstream: Wire,
     pub(crate) surroundings: Surroundings<'a>,
     pub(crate) origin: Arc<Upstream>,
+    pub(crate) login: Arc<Login>,
     pub(crate) pid: i32,
     pub(crate) secret: bytes::Bytes,
     pub(crate) notices: mpsc::Receiver<Notice>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use model::approval::{Case, ContentHash, OPERATION_BYTES_MAX, Standing, Subject};
-use model::{ApprovalId, Fault, OperationId, Refusal, Rule, SessionId, Verdict};
+use model::{ApprovalId, Fault, OperationId, Principal, Refusal, Rule, SessionId, Verdict};
 use proto::postgres::relay::{Held, JudgedStatement};
 use proto::postgres::{present, sql};
 use tokio::task::JoinHandle;
@@ -19,13 +19,19 @@ use tokio::task::JoinHandle;
 use super::Upstream;
 use crate::approvals::{Approvals, Asked, Left, Question};
 use crate::gate::Asker;
+use crate::identity::Login;
+use crate::logins::Logins;
+use crate::services::Services;
 
 /// A hold of one operation.
 pub(super) struct Hold {
     /// The operation.
     pub(super) operation: OperationId,
     session: SessionId,
+    requester: Arc<Principal>,
     approvals: Approvals,
+    logins: Logins,
+    login: Arc<Login>,
     stage: Stage,
 }
 
@@ -34,6 +40,10 @@ enum Stage {
     Asking(JoinHandle<Result<Asked, Refusal>>),
     /// People think.
     Waiting(ApprovalId, JoinHandle<Standing>),
+    /// They agreed: the identity provider is asked whether the login still holds.
+    Confirming(ApprovalId, JoinHandle<Result<(), Refusal>>),
+    /// It does not, or nobody knows.
+    Unconfirmed(ApprovalId),
     /// They agreed: everything is to be looked at once more.
     Agreed(ApprovalId),
     /// They did not: the reason is being looked up.
@@ -62,13 +72,16 @@ impl Hold {
         question: Question,
         operation: OperationId,
         session: SessionId,
-        approvals: &Approvals,
+        (services, login): (&Services, &Arc<Login>),
     ) -> Self {
-        let asking = approvals.clone();
+        let asking = services.approvals.clone();
         Self {
             operation,
             session,
-            approvals: approvals.clone(),
+            requester: Arc::clone(&question.requester),
+            approvals: asking.clone(),
+            logins: services.logins.clone(),
+            login: Arc::clone(login),
             stage: Stage::Asking(tokio::spawn(async move { asking.ask(question).await })),
         }
     }
@@ -86,8 +99,8 @@ impl Hold {
         let step = match &mut self.stage {
             Stage::Asking(task) => match ready!(Pin::new(task).poll(cx)) {
                 Ok(Ok(Asked::Approved(approval))) => {
-                    self.stage = Stage::Agreed(approval);
-                    return Poll::Ready(Step::Agreed(approval));
+                    self.confirm(approval);
+                    return self.poll(cx);
                 }
                 Ok(Ok(Asked::Waiting(mut waiting))) => {
                     let approval = waiting.id;
@@ -102,14 +115,27 @@ impl Hold {
                 let approval = *approval;
                 match ready!(Pin::new(task).poll(cx)) {
                     Ok(Standing::Approved) => {
-                        self.stage = Stage::Agreed(approval);
-                        return Poll::Ready(Step::Agreed(approval));
+                        self.confirm(approval);
+                        return self.poll(cx);
                     }
                     Ok(_) | Err(_) => {
                         self.decline(approval);
                         return self.poll(cx);
                     }
                 }
+            }
+            Stage::Confirming(approval, task) => {
+                let approval = *approval;
+                let refusal = match ready!(Pin::new(task).poll(cx)) {
+                    Ok(Ok(())) => {
+                        self.stage = Stage::Agreed(approval);
+                        return Poll::Ready(Step::Agreed(approval));
+                    }
+                    Ok(Err(refusal)) => refusal,
+                    Err(_) => broken(),
+                };
+                self.stage = Stage::Unconfirmed(approval);
+                return Poll::Ready(Step::Refuse(refusal));
             }
             Stage::Declined(task) => {
                 Step::Refuse(ready!(Pin::new(task).poll(cx)).unwrap_or_else(|_| broken()))
@@ -119,10 +145,17 @@ impl Hold {
                 Ok(Err(refusal)) => Step::Refuse(refusal),
                 Err(_) => Step::Refuse(broken()),
             },
-            Stage::Agreed(_) | Stage::Over => return Poll::Pending,
+            Stage::Unconfirmed(_) | Stage::Agreed(_) | Stage::Over => return Poll::Pending,
         };
         self.stage = Stage::Over;
         Poll::Ready(step)
+    }
+
+    fn confirm(&mut self, approval: ApprovalId) {
+        let (logins, login) = (self.logins.clone(), Arc::clone(&self.login));
+        let requester = Arc::clone(&self.requester);
+        let task = tokio::spawn(async move { logins.still_hold(&login, &requester).await });
+        self.stage = Stage::Confirming(approval, task);
     }
 
     fn decline(&mut self, approval: ApprovalId) {
@@ -168,7 +201,11 @@ impl Hold {
                 task.abort();
                 tokio::spawn(async move { approvals.leave(approval, session, left).await });
             }
-            Stage::Agreed(approval) => {
+            // What people agreed to can be sent again, by whoever is known again.
+            Stage::Unconfirmed(approval) => {
+                tokio::spawn(async move { approvals.leave(approval, session, Left::TimedOut).await });
+            }
+            Stage::Confirming(approval, _) | Stage::Agreed(approval) => {
                 tokio::spawn(async move { approvals.leave(approval, session, left).await });
             }
             // Over, or used up by now: what was let through for nobody is let through no more.

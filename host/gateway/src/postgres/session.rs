@@ -24,6 +24,7 @@ use super::surroundings::Surroundings;
 use super::wire::{Wire, tune};
 use crate::clock;
 use crate::gate::Asker;
+use crate::identity::Login;
 use crate::recording::Tape;
 use crate::services::{Services, random};
 
@@ -51,6 +52,7 @@ struct Admitted {
     startup: Startup,
     settings: Vec<(String, String)>,
     principal: Arc<Principal>,
+    login: Arc<Login>,
     expires: u64,
     /// The grant without which it might not.
     grant: Option<Arc<Grant>>,
@@ -84,6 +86,7 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
             startup,
             settings: admission.settings,
             principal: admission.principal,
+            login: admission.login,
             expires: admission.expires,
             grant: admission.grant,
             upstream: admission.upstream,
@@ -209,6 +212,7 @@ impl Admitted {
         let live = Live {
             id: session,
             principal: Arc::clone(&self.principal),
+            login: Arc::clone(&self.login),
             resource: self.upstream.name.clone(),
             client: self.client.clone(),
             started_us: clock::unix_us(),
@@ -256,6 +260,9 @@ impl Admitted {
     /// Looks once more at what may have been taken back meanwhile.
     fn still_let_in(&self, services: &Services) -> Result<(), Refusal> {
         services.locks.check(&self.principal, &self.upstream.name)?;
+        if let Err(error) = services.identity.check_logged_in(&self.principal, &self.login) {
+            return Err(crate::logins::not_held(&error));
+        }
         match &self.grant {
             Some(grant) if !services.grants.holds(grant.id, clock::unix_us()) => {
                 let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the grant has ended");
@@ -320,6 +327,7 @@ impl Admitted {
         };
         let left = self.expires.saturating_sub(clock::unix_seconds());
         let drive = Drive {
+            login: self.login,
             relay: Relay::new(options),
             client: self.wire,
             upstream,

@@ -9,6 +9,8 @@ use model::{ApprovalId, GrantId, Principal, ResourceName, Rule, SessionId};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::mpsc;
 
+use crate::identity::Login;
+
 /// What a session may be told from outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Notice {
@@ -39,6 +41,8 @@ pub(crate) type EndingCell = Arc<OnceLock<Ending>>;
 pub(crate) struct Live {
     pub(crate) id: SessionId,
     pub(crate) principal: Arc<Principal>,
+    /// The login it lives by.
+    pub(crate) login: Arc<Login>,
     pub(crate) resource: ResourceName,
     /// The client's address.
     pub(crate) client: String,
@@ -64,6 +68,7 @@ impl Live {
         Self {
             id,
             principal: Arc::new(principal),
+            login: Arc::default(),
             resource,
             client: "127.0.0.1:1".to_owned(),
             started_us: 0,

@@ -236,8 +236,8 @@ impl State {
     }
 
     /// Ends the sessions that the provider `issuer` says are over: those of `subject`, of its
-    /// own session `provider_session`, or where both are given, of both; returns how many. With
-    /// neither it ends none.
+    /// own session `provider_session`, or where both are given, of both, and those of `subject`
+    /// that do not say of which session they are; returns how many. With neither it ends none.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -252,7 +252,8 @@ impl State {
         }
         let done = sqlx::query(
             "DELETE FROM console_session WHERE issuer = $1
-             AND ($2 IS NULL OR subject = $2) AND ($3 IS NULL OR provider_session = $3)",
+             AND ($2 IS NULL OR subject = $2)
+             AND ($3 IS NULL OR provider_session = $3 OR ($2 IS NOT NULL AND provider_session IS NULL))",
         )
         .bind(issuer)
         .bind(subject)

@@ -28,6 +28,7 @@ name = "corp"
 issuer = "https://idp.example.com"
 audience = "tidegate"
 jwks = "file:jwks.json"
+logout_clients = ["tidegate-console"]
 kind = "by_claim"
 person_when = { claim = "kind", equals = "person" }
 [[resource]]

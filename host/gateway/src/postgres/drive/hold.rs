@@ -38,8 +38,8 @@ impl<'a> Drive<'a> {
             self.relay.surroundings(),
         );
         let question = hold::question(&held, asker, &self.origin, content);
-        let approvals = &self.surroundings.shared().approvals;
-        let begun = Hold::ask(question, held.operation, asker.session, approvals);
+        let services = self.surroundings.shared();
+        let begun = Hold::ask(question, held.operation, asker.session, (services, &self.login));
         if let Some(other) = turn.hold.replace(begun) {
             other.leave(Left::Gone);
         }

@@ -29,6 +29,7 @@ fn live(number: u8, subject: &str) -> Live {
             client: None,
             token_id: None,
         }),
+        login: Arc::default(),
         resource: ResourceName::new("customers"),
         client: "10.0.0.1:5".into(),
         started_us: clock::unix_us(),
