@@ -107,6 +107,9 @@ async fn a_token_that_ended_ends_all_its_sessions_and_no_others() {
         );
     }
     assert!(other.get().is_none() && unasked.get().is_none());
+    // What was appended before is readable once this is durable.
+    let marker = write_down(&stage.ground.journal, &Event::GatewayStop).await;
+    marker.expect("durable");
     let [entry] = &stage.ground.journaled("identity.token-ended")[..] else {
         panic!("one entry");
     };
