@@ -104,7 +104,6 @@ impl Site {
 }
 
 /// Returns everything the admin listener serves.
-#[must_use]
 pub fn router(site: &Site, health: Arc<dyn Health>, console: Option<Console>) -> Router {
     let router = pages(health, site.metrics.clone())
         .merge(api::router(site.clone()))

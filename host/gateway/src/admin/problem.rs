@@ -27,7 +27,8 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<String>,
     /// The policies that forbade it.
     pub(crate) policies: Vec<String>,
-    headers: HeaderMap,
+    /// Hardly ever any, and large: a problem is the error of every handler.
+    headers: Box<HeaderMap>,
 }
 
 /// A problem as it is sent.
@@ -65,7 +66,7 @@ impl Problem {
             detail: detail.into(),
             hint: None,
             policies: Vec::new(),
-            headers: HeaderMap::new(),
+            headers: Box::default(),
         }
     }
 
@@ -161,7 +162,7 @@ pub(crate) fn complete(mut response: Response, instance: &str, request_id: &str)
     };
     // Texts and a number always serialise.
     let body = serde_json::to_vec(&problem.body(instance, request_id)).unwrap_or_default();
-    response.headers_mut().extend(problem.headers);
+    response.headers_mut().extend(*problem.headers);
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
