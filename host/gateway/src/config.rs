@@ -4,6 +4,7 @@
 //! say; secrets stay references until somebody asks for them.
 
 mod console;
+mod ephemeral;
 mod identity;
 mod introspection;
 mod listen;
@@ -26,6 +27,8 @@ use model::{PluginName, ResourceName, Tag};
 use toml::de::DeTable;
 
 pub use console::ConsoleConfig;
+pub use ephemeral::Ephemeral;
+pub(crate) use ephemeral::PREFIX as EPHEMERAL_PREFIX;
 pub use identity::{HttpKeys, IdentityConfig, KeySource, KindRule};
 pub use introspection::IntrospectionConfig;
 pub use listen::{ListenConfig, TlsConfig};

@@ -4,8 +4,10 @@ mod admission;
 mod catalog;
 mod dial;
 mod drive;
+mod ephemeral;
 mod hold;
 mod login;
+mod own;
 mod session;
 mod sessions;
 mod surroundings;
@@ -19,17 +21,20 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use model::{PluginName, Principal, ResourceName, Tag};
 use proto::postgres::catalog::{Catalog, CatalogBuilder, CatalogError, TaggedColumn};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::catalog::Record;
 use self::catalog::{ReadError, SharedRows};
-use self::dial::Target;
+use self::dial::{Password, Target};
+use self::ephemeral::Ephemeral;
 pub(crate) use self::session::serve_client;
 #[cfg(test)]
 pub(crate) use self::sessions::EndingCell;
 pub(crate) use self::sessions::{Doing, Ending, Live, Notice, Sessions};
 use crate::clock;
-use crate::config::{Config, ResourceConfig};
+use crate::config::{Config, Login, ResourceConfig};
 use crate::policy::Policy;
 use crate::services::Services;
 use crate::tls::{self, TlsError};
@@ -51,7 +56,12 @@ const VARIANTS_MAX: usize = 64;
 /// One configured PostgreSQL upstream and what is known of it.
 pub struct Upstream {
     pub(crate) name: ResourceName,
-    pub(crate) target: Target,
+    /// By the shared account: for the catalog, and for sessions that have no roles of their own.
+    pub(crate) target: Arc<Target>,
+    /// Makes the roles of sessions, where they have their own.
+    pub(crate) ephemeral: Option<Arc<Ephemeral>>,
+    /// Whether people are told how many rows a statement is expected to touch.
+    pub(crate) estimate: bool,
     pub(crate) maskers: Vec<PluginName>,
     pub(crate) scan_untagged: bool,
     pub(crate) classifiers: Vec<PluginName>,
@@ -120,17 +130,25 @@ impl Upstream {
                     tag: tag.name.clone(),
                 })
         });
+        let tls = tls::client(upstream.sslmode, resource.root_certificate.as_deref())?;
+        let target = |login: &Login| Target {
+            host: upstream.host.clone(),
+            port: upstream.port,
+            database: upstream.database.clone(),
+            user: login.user.clone(),
+            password: login.password.clone().map(Password::Stored),
+            sslmode: upstream.sslmode,
+            tls: tls.clone(),
+        };
         Ok(Self {
             name: resource.name.clone(),
-            target: Target {
-                host: upstream.host.clone(),
-                port: upstream.port,
-                database: upstream.database.clone(),
-                user: resource.login.user.clone(),
-                password: resource.login.password.clone(),
-                sslmode: upstream.sslmode,
-                tls: tls::client(upstream.sslmode, resource.root_certificate.as_deref())?,
-            },
+            target: Arc::new(target(&resource.login)),
+            ephemeral: resource.ephemeral.as_ref().map(|ephemeral| {
+                let admin = target(&ephemeral.admin);
+                let template = ephemeral.template.clone();
+                Arc::new(Ephemeral::new(resource.name.clone(), template, admin))
+            }),
+            estimate: resource.estimate,
             maskers: resource.maskers.clone(),
             scan_untagged: resource.scan_untagged && !resource.maskers.is_empty(),
             classifiers: resource.classifiers.clone(),
@@ -152,6 +170,17 @@ impl Upstream {
     /// Whether any result could need masking.
     pub(crate) fn masks(&self) -> bool {
         !self.tagged.is_empty() || self.scan_untagged
+    }
+
+    /// Begins to drop what ended sessions left upstream, where they have roles of their own.
+    pub(crate) fn sweep_roles(
+        &self,
+        services: &Arc<Services>,
+        stop: &CancellationToken,
+    ) -> Option<JoinHandle<()>> {
+        let ephemeral = Arc::clone(self.ephemeral.as_ref()?);
+        let (services, stop) = (Arc::clone(services), stop.clone());
+        Some(tokio::spawn(async move { ephemeral.run(&services, &stop).await }))
     }
 
     /// Returns the number of the catalog in force.

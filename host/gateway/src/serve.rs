@@ -267,6 +267,7 @@ impl Gateway {
             identity,
             logins,
             journal: journal.clone(),
+            node: origin.clone(),
             recordings,
             console_url: config
                 .console
@@ -333,6 +334,9 @@ impl Gateway {
         background.push(tokio::spawn(grants.run(stop.clone())));
         background.push(tokio::spawn(access.run(stop.clone())));
         background.push(tokio::spawn(services.logins.clone().run(stop.clone())));
+        for upstream in services.upstreams.values() {
+            background.extend(upstream.sweep_roles(services, stop));
+        }
         Ok(background)
     }
 

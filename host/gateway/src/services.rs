@@ -39,6 +39,8 @@ pub struct Services {
     pub console_url: Option<String>,
     /// Where everything is written down first.
     pub journal: Journal,
+    /// The journal's name, which no other gateway has.
+    pub node: String,
     /// Where sessions are recorded.
     pub recordings: Recordings,
     /// Where that is: `file:` and a folder.

@@ -111,6 +111,11 @@ impl Found<'_> {
             if let Some(password) = &resource.login.password {
                 self.secret(format!("resource[{}].login.password", resource.name), password);
             }
+            let admin = resource.ephemeral.as_ref().map(|ephemeral| &ephemeral.admin);
+            if let Some(password) = admin.and_then(|admin| admin.password.as_ref()) {
+                let key = format!("resource[{}].ephemeral.admin.password", resource.name);
+                self.secret(key, password);
+            }
         }
         for plugin in &config.plugins {
             for (name, secret) in &plugin.secrets {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::grant::GRANT_SECONDS_MAX;
 use model::{PluginName, ResourceName};
 
+use super::ephemeral::{self, Ephemeral};
 use super::plugin::{PluginConfig, PluginKind};
 use super::quantity::{duration, name, text};
 use super::report::{Problem, nearest, problem};
@@ -23,8 +24,16 @@ pub struct ResourceConfig {
     pub upstream: Upstream,
     /// Authorities that vouch for its certificate, in PEM; `None` for the system's own.
     pub root_certificate: Option<PathBuf>,
-    /// The account the gateway uses there.
+    /// The account the gateway uses there: for reading the catalog, and for sessions unless
+    /// they have roles of their own. Where it is left out with `ephemeral`, the catalog is read
+    /// by the account that makes the roles.
     pub login: Login,
+    /// A role of its own for each session; `None` for the shared account.
+    pub ephemeral: Option<Ephemeral>,
+    /// Whether people who are asked about a statement are told how many rows the upstream
+    /// expects it to touch. Off unless set: planning a statement evaluates immutable and stable
+    /// functions in it, under the session's account and before anybody has agreed.
+    pub estimate: bool,
     /// The maskers, in the order they are asked.
     pub maskers: Vec<PluginName>,
     /// Whether text columns without a tag go to the maskers as well.
@@ -140,7 +149,9 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     let root_certificate = section.parse("root_certificate", |path| {
         text(path).map(|path| folder.join(path))
     });
-    let login = login(&section, folder);
+    let ephemeral = ephemeral::read(&section, folder);
+    let login = login(&section, folder, ephemeral.as_ref());
+    let estimate = section.flag("estimate");
     let maskers = section.list("maskers", |name| known.find(name, PluginKind::Masker));
     let scan_untagged = section.flag("scan_untagged");
     if scan_untagged && !section.has("maskers") {
@@ -164,6 +175,8 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         upstream: upstream??,
         root_certificate,
         login: login?,
+        ephemeral,
+        estimate,
         maskers,
         scan_untagged,
         classifiers,
@@ -207,12 +220,33 @@ fn times(section: &Section<'_>) -> Times {
     }
 }
 
-fn login(section: &Section<'_>, folder: &Path) -> Option<Login> {
-    if !section.has("login") {
-        let remedy = "set login = { user = \"…\", password = \"env:NAME\" }";
-        section.fault("login", problem("is missing", remedy));
+fn login(section: &Section<'_>, folder: &Path, ephemeral: Option<&Ephemeral>) -> Option<Login> {
+    match ephemeral {
+        Some(ephemeral) if !section.has("login") => {
+            // So that it counts among the keys known here.
+            let _ = section.table("login");
+            Some(ephemeral.admin.clone())
+        }
+        _ => account(
+            section,
+            "login",
+            "set login = { user = \"…\", password = \"env:NAME\" }",
+            folder,
+        ),
     }
-    let login = section.table("login")?;
+}
+
+/// Reads an account; its absence is a fault, with `remedy`.
+pub(super) fn account(
+    section: &Section<'_>,
+    key: &'static str,
+    remedy: &str,
+    folder: &Path,
+) -> Option<Login> {
+    if !section.has(key) {
+        section.fault(key, problem("is missing", remedy));
+    }
+    let login = section.table(key)?;
     let user = login.require("user", "name the account on the upstream", |user| {
         // NUL ends a text in PostgreSQL's startup message.
         if user.contains('\0') {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::secret::SecretRef;
 
 /// The example of the manual, without what later versions bring.
 const EXAMPLE: &str = r#"
@@ -322,6 +323,36 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     ),
     (
         "maskers  =",
+        "ephemeral = { template = \"none\", admin = { user = \"gw\" } }\nmaskers =",
+        "resource[customers].ephemeral.template: \"none\" is no role to act as",
+    ),
+    (
+        "maskers  =",
+        "ephemeral = { template = \"gwe_x\", admin = { user = \"gw\" } }\nmaskers =",
+        "\"gwe_x\" is no role to act as",
+    ),
+    (
+        "maskers  =",
+        "ephemeral = { template = \"app_ro\" }\nmaskers =",
+        "resource[customers].ephemeral.admin: is missing",
+    ),
+    (
+        "maskers  =",
+        "ephemeral = { template = \"app_ro\", admin = { user = \"gw\", password = \"hunter2\" } }\nmaskers =",
+        "resource[customers].ephemeral.admin.password: a secret must be a reference",
+    ),
+    (
+        "maskers  =",
+        "ephemeral = { templat = \"app_ro\", admin = { user = \"gw\" } }\nmaskers =",
+        "resource[customers].ephemeral.templat: unknown key",
+    ),
+    (
+        "maskers  =",
+        "estimate = \"yes\"\nmaskers =",
+        "resource[customers].estimate: expected true or false",
+    ),
+    (
+        "maskers  =",
         "channels = [\"redact\"]\nmaskers =",
         "is a masker, not an approver",
     ),
@@ -334,6 +365,30 @@ fn each_bad_value_is_named() {
         assert!(text.contains(expected), "{to}\n{text}");
         assert!(text.contains("remedy: "), "{text}");
     }
+}
+
+#[test]
+fn a_resource_with_roles_of_sessions_needs_no_shared_login() {
+    let ephemeral = "ephemeral = { template = \"app_ro\", admin = { user = \"gw\", password = \"env:GW\" } }";
+    let admin = Login {
+        user: "gw".to_owned(),
+        password: Some(SecretRef::Env("GW".to_owned())),
+    };
+    let both = EXAMPLE.replace("maskers  =", &format!("{ephemeral}\nmaskers  ="));
+    let config = parse(&both).expect("valid");
+    let resource = config.resource("customers").expect("configured");
+    assert_eq!(resource.login.user, "app_readonly");
+    let expected = Ephemeral {
+        template: "app_ro".to_owned(),
+        admin: admin.clone(),
+    };
+    assert_eq!(resource.ephemeral, Some(expected));
+    assert!(!resource.estimate, "nothing is planned unless asked for");
+
+    let login = "login    = { user = \"app_readonly\", password = \"env:CUSTOMERS_PASSWORD\" }";
+    let config = parse(&EXAMPLE.replace(login, ephemeral)).expect("valid");
+    let resource = config.resource("customers").expect("configured");
+    assert_eq!(resource.login, admin);
 }
 
 #[test]

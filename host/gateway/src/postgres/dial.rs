@@ -18,7 +18,7 @@ use proto::postgres::upstream::{Channel, Credential, Established, Login, LoginEr
 
 use super::wire::{Wire, tune};
 use crate::config::SslMode;
-use crate::secret::{Secret, SecretError};
+use crate::secret::{Secret, SecretError, SecretRef};
 use crate::tls::end_point_hash;
 
 /// How long reaching an upstream may take, from the name to being logged in.
@@ -33,14 +33,24 @@ const LOGIN_FRAME_BYTES_MAX: usize = 64 << 10;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F];
 
 /// Where an upstream is and how the gateway logs in there.
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) database: String,
     pub(crate) user: String,
-    pub(crate) password: Option<crate::secret::SecretRef>,
+    pub(crate) password: Option<Password>,
     pub(crate) sslmode: SslMode,
     pub(crate) tls: Option<Arc<ClientConfig>>,
+}
+
+/// The password of an account on an upstream.
+#[derive(Clone)]
+pub(crate) enum Password {
+    /// The operator's: fetched anew for each login.
+    Stored(SecretRef),
+    /// The gateway's own, of an account it has made itself.
+    Minted(Secret),
 }
 
 /// Why an upstream could not be used. For the log.
@@ -91,7 +101,8 @@ impl Target {
     ) -> Result<(Wire, Established), DialError> {
         let (mut wire, channel) = self.connect().await?;
         let password = match &self.password {
-            Some(reference) => Some(utf8(&reference.resolve()?)?),
+            Some(Password::Stored(reference)) => Some(utf8(&reference.resolve()?)?),
+            Some(Password::Minted(secret)) => Some(utf8(secret)?),
             None => None,
         };
         let credential = Credential {

@@ -20,6 +20,7 @@ use proto::postgres::relay::{Fatal, Mark, Outbox, Relay, sqlstate};
 use proto::session::Waiting;
 
 use self::turn::Turn;
+use super::dial::Target;
 use super::hold::Step;
 use super::sessions::{EndingCell, Notice, Status};
 use super::surroundings::{Next, Surroundings};
@@ -67,6 +68,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) surroundings: Surroundings<'a>,
     pub(crate) origin: Arc<Upstream>,
     pub(crate) login: Arc<Login>,
+    /// The account that the session has upstream.
+    pub(crate) account: Arc<Target>,
     pub(crate) pid: i32,
     pub(crate) secret: bytes::Bytes,
     pub(crate) notices: mpsc::Receiver<Notice>,
@@ -343,8 +346,8 @@ impl<'a> Drive<'a> {
     }
 
     fn spawn_cancel(&self) -> JoinHandle<()> {
-        let (origin, pid, secret) = (Arc::clone(&self.origin), self.pid, self.secret.clone());
-        tokio::spawn(async move { origin.target.cancel(pid, &secret).await })
+        let (account, pid, secret) = (Arc::clone(&self.account), self.pid, self.secret.clone());
+        tokio::spawn(async move { account.cancel(pid, &secret).await })
     }
 
     /// Leaves nothing running upstream for a client that is gone.

@@ -17,7 +17,9 @@ use tokio::time::Instant;
 
 use super::Upstream;
 use super::admission::{Tell, admit};
+use super::dial::Target;
 use super::drive::{Deadlines, Drive};
+use super::ephemeral::{Ephemeral, Role};
 use super::login::{self, Arrival, ArrivalError};
 use super::sessions::{EndingCell, Live, NOTICES_MAX, Status};
 use super::surroundings::Surroundings;
@@ -156,7 +158,14 @@ impl Admitted {
             services.grants.used(grant.id, now_us);
         }
         services.meters.session_started();
-        let (ended, operations) = self.run(session, services).await;
+        let role = self.lend_role(session, services).await;
+        let (ended, operations) = match &role {
+            Ok(role) => {
+                let account = role.as_ref().map_or(&upstream.target, |role| &role.target);
+                self.run(session, Arc::clone(account), services).await
+            }
+            Err(error) => (self.unreached(session, error).await, 0),
+        };
         services.meters.session_ended();
         let event = Event::SessionEnd {
             session,
@@ -167,6 +176,33 @@ impl Admitted {
             tracing::error!(%error, %session, "a session's end could not be written down");
         }
         tracing::info!(%session, reason = ended, operations, "session ended");
+        if let (Ok(Some(role)), Some(ephemeral)) = (role, &upstream.ephemeral) {
+            // Still in its place among the sessions: there are never more roles than places.
+            ephemeral.take_back(role, services).await;
+        }
+    }
+
+    /// Makes the session a role of its own, where the resource has such. Its password is good
+    /// for as long as the session may last.
+    async fn lend_role(
+        &self,
+        session: SessionId,
+        services: &Services,
+    ) -> Result<Option<Role>, (String, Fault)> {
+        let Some(ephemeral) = &self.upstream.ephemeral else {
+            return Ok(None);
+        };
+        let until = Ephemeral::until(self.expires, self.grant.as_deref());
+        let role = ephemeral.lend(session, until, services).await;
+        role.map(Some).map_err(|e| (e.to_string(), e.fault()))
+    }
+
+    /// Tells the client that there is no upstream, and the operator why.
+    async fn unreached(&mut self, session: SessionId, (error, fault): &(String, Fault)) -> &'static str {
+        tracing::error!(%session, resource = %self.upstream.name, fault = fault.label(), error, "the resource cannot be used");
+        let tell = "the resource cannot be reached; the operator has been told why";
+        login::refuse(&mut self.wire, "08006", tell).await;
+        "upstream not reached"
     }
 
     async fn write_start(&self, session: SessionId, services: &Services) -> Result<(), ()> {
@@ -187,22 +223,18 @@ impl Admitted {
         Ok(())
     }
 
-    /// Reaches the upstream and drives the session; returns why it ended and how many
-    /// operations it put on the road.
-    async fn run(mut self, session: SessionId, services: &Arc<Services>) -> (&'static str, u64) {
+    /// Reaches the upstream by this account and drives the session; returns why it ended and how
+    /// many operations it put on the road.
+    async fn run(
+        mut self,
+        session: SessionId,
+        account: Arc<Target>,
+        services: &Arc<Services>,
+    ) -> (&'static str, u64) {
         let application = self.name_application(session);
-        let established = match self.reach(services).await {
+        let established = match self.reach(&account, services).await {
             Ok(established) => established,
-            Err(error) => {
-                tracing::error!(%session, resource = %self.upstream.name, fault = error.1.label(), error = error.0, "the resource cannot be used");
-                login::refuse(
-                    &mut self.wire,
-                    "08006",
-                    "the resource cannot be reached; the operator has been told why",
-                )
-                .await;
-                return ("upstream not reached", 0);
-            }
+            Err(error) => return (self.unreached(session, &error).await, 0),
         };
         let (upstream_wire, established) = established;
         let (notices, inbox) = mpsc::channel(NOTICES_MAX);
@@ -232,22 +264,23 @@ impl Admitted {
             login::part(&mut self.wire, &refusal.into()).await;
             return ("revoked", 0);
         }
-        let disguise = self.disguise(&upstream_wire);
+        let disguise = self.disguise(&account, &upstream_wire);
         let user = self.startup.user().unwrap_or_default();
         let mut welcome = welcome(&established, &secret, user, application.as_deref(), &disguise);
         if self.wire.send(&mut welcome).await.is_err() {
             return ("client disconnected", 0);
         }
         let upstream = (upstream_wire, established, disguise);
-        self.drive(session, services, upstream, (inbox, ending, status))
+        self.drive(session, services, (account, upstream), (inbox, ending, status))
             .await
     }
 
     /// Makes what keeps the names of the upstream from the client.
-    fn disguise(&self, wire: &Wire) -> Disguise {
-        let target = &self.upstream.target;
+    fn disguise(&self, target: &Target, wire: &Wire) -> Disguise {
+        let ephemeral = self.upstream.ephemeral.as_ref();
         Disguise::new(&UpstreamNames {
             account: &target.user,
+            template: ephemeral.map_or("", |ephemeral| ephemeral.template()),
             client: self.startup.user().unwrap_or_default(),
             host: &target.host,
             address: &wire.peer_address().map_or_else(String::new, |ip| ip.to_string()),
@@ -272,14 +305,17 @@ impl Admitted {
         }
     }
 
-    async fn reach(&mut self, services: &Services) -> Result<(Wire, Established), (String, Fault)> {
+    async fn reach(
+        &mut self,
+        account: &Target,
+        services: &Services,
+    ) -> Result<(Wire, Established), (String, Fault)> {
         self.upstream
             .ensure_catalog(services)
             .await
             .map_err(|e| (e.to_string(), Fault::Operator))?;
         let settings = std::mem::take(&mut self.settings);
-        self.upstream
-            .target
+        account
             .log_in(settings)
             .await
             .map_err(|e| (e.to_string(), e.fault()))
@@ -307,7 +343,7 @@ impl Admitted {
         self,
         session: SessionId,
         services: &Arc<Services>,
-        (upstream, established, disguise): (Wire, Established, Disguise),
+        (account, (upstream, established, disguise)): (Arc<Target>, (Wire, Established, Disguise)),
         (notices, ending, status): (mpsc::Receiver<super::Notice>, EndingCell, Arc<Status>),
     ) -> (&'static str, u64) {
         let options = RelayOptions {
@@ -333,6 +369,7 @@ impl Admitted {
             upstream,
             surroundings: Surroundings::new(services, &self.upstream, asker, tape),
             origin: Arc::clone(&self.upstream),
+            account,
             pid: established.pid,
             secret: established.secret,
             notices,

@@ -4,6 +4,7 @@ mod binding;
 mod clients;
 mod connections;
 mod console;
+mod ephemeral;
 mod evidence;
 mod grants;
 mod holds;

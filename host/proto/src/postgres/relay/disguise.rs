@@ -73,9 +73,11 @@ const FIXED_PARAMETERS: &[&[u8]] = &[
 /// The names of an upstream, and what a client calls the same things.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UpstreamNames<'a> {
-    /// The stored account.
+    /// The stored account, or the role of the session.
     pub account: &'a str,
-    /// What the client called itself in its startup: stands for the account.
+    /// The role that the account acts as; empty where it acts as itself.
+    pub template: &'a str,
+    /// What the client called itself in its startup: stands for the account and the template.
     pub client: &'a str,
     /// The configured host.
     pub host: &'a str,
@@ -123,8 +125,10 @@ impl Disguise {
         let mut disguise = Self::default();
         let client = stand_in(names.client, "client");
         let resource = stand_in(names.resource, "resource");
-        if names.account != names.client {
-            disguise.add_spellings(names.account, &client);
+        for role in [names.account, names.template] {
+            if role != names.client {
+                disguise.add_spellings(role, &client);
+            }
         }
         if names.database != names.resource {
             disguise.add_spellings(names.database, &resource);

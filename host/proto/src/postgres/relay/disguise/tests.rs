@@ -4,6 +4,7 @@ use super::*;
 
 const NAMES: UpstreamNames<'static> = UpstreamNames {
     account: "app",
+    template: "",
     client: "agent",
     host: "db.internal",
     address: "10.1.2.3",
@@ -52,6 +53,27 @@ fn tells(disguise: &Disguise, cases: &[(&str, &str)]) {
         let got = told(disguise, message.as_bytes());
         assert_eq!(String::from_utf8_lossy(&got), *expected, "{message}");
     }
+}
+
+#[test]
+fn a_sessions_own_role_and_the_one_it_acts_as_both_read_as_the_client() {
+    let disguise = Disguise::new(&UpstreamNames {
+        account: "gwe_0193",
+        template: "app_ro",
+        ..NAMES
+    });
+    assert_eq!(
+        covered(&disguise, b"Mgwe_0193 acts as \"app_ro\"\0\0"),
+        b"Magent acts as \"agent\"\0\0"
+    );
+    let same = Disguise::new(&UpstreamNames {
+        template: "agent",
+        ..NAMES
+    });
+    assert_eq!(
+        covered(&same, b"Mapp acts as agent\0\0"),
+        b"Magent acts as agent\0\0"
+    );
 }
 
 #[test]
