@@ -5,6 +5,7 @@ mod catalog;
 mod dial;
 mod drive;
 mod ephemeral;
+mod estimate;
 mod hold;
 mod login;
 mod own;

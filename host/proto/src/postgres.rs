@@ -1,6 +1,7 @@
 //! PostgreSQL's frontend/backend protocol, versions 3.0 and 3.2.
 
 pub mod catalog;
+pub mod estimate;
 pub mod frame;
 pub mod mask;
 pub mod present;

@@ -17,6 +17,7 @@ use proto::postgres::{present, sql};
 use tokio::task::JoinHandle;
 
 use super::Upstream;
+use super::estimate::Estimate;
 use crate::approvals::{Approvals, Asked, Left, Question};
 use crate::gate::Asker;
 use crate::identity::Login;
@@ -67,9 +68,9 @@ pub(super) enum Step {
 }
 
 impl Hold {
-    /// Begins to ask.
+    /// Begins to ask: the upstream how many rows it is about, then people.
     pub(super) fn ask(
-        question: Question,
+        (mut question, estimate): (Question, Option<Estimate>),
         operation: OperationId,
         session: SessionId,
         (services, login): (&Services, &Arc<Login>),
@@ -82,7 +83,12 @@ impl Hold {
             approvals: asking.clone(),
             logins: services.logins.clone(),
             login: Arc::clone(login),
-            stage: Stage::Asking(tokio::spawn(async move { asking.ask(question).await })),
+            stage: Stage::Asking(tokio::spawn(async move {
+                if let Some(estimate) = estimate {
+                    question.case.estimated_rows = estimate.rows().await;
+                }
+                asking.ask(question).await
+            })),
         }
     }
 

@@ -5,6 +5,7 @@ mod clients;
 mod connections;
 mod console;
 mod ephemeral;
+mod estimate;
 mod evidence;
 mod grants;
 mod holds;

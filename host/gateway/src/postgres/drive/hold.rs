@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use model::{ApprovalId, Fault, Refusal, Rule, Verdict};
-use proto::postgres::relay::NOTICE_EVERY_US;
+use proto::postgres::relay::{Held, NOTICE_EVERY_US};
 use proto::session::Waiting;
 use tokio::time::Instant;
 
 use super::{Drive, Turn};
 use crate::approvals::Left;
 use crate::clock;
+use crate::postgres::estimate::Estimate;
 use crate::postgres::hold::{self, Hold, Step};
 use crate::postgres::surroundings::Next;
 
@@ -38,8 +39,10 @@ impl<'a> Drive<'a> {
             self.relay.surroundings(),
         );
         let question = hold::question(&held, asker, &self.origin, content);
+        let estimate = self.estimate(&held);
         let services = self.surroundings.shared();
-        let begun = Hold::ask(question, held.operation, asker.session, (services, &self.login));
+        let asked = (question, estimate);
+        let begun = Hold::ask(asked, held.operation, asker.session, (services, &self.login));
         if let Some(other) = turn.hold.replace(begun) {
             other.leave(Left::Gone);
         }
@@ -48,6 +51,17 @@ impl<'a> Drive<'a> {
             .min(self.hold_ends(Instant::now()));
         turn.timer.as_mut().reset(soonest);
         false
+    }
+
+    /// Returns how to find out how many rows the held operation would touch, where that can be
+    /// told. On another connection the text means the same as long as the session has changed
+    /// nothing that its meaning depends on.
+    fn estimate(&self, held: &Held<'_>) -> Option<Estimate> {
+        let as_it_began = self.relay.surroundings() == [0; 32];
+        if !self.origin.estimate || !as_it_began {
+            return None;
+        }
+        Estimate::of(held, &self.account, self.surroundings.services())
     }
 
     /// People agreed: asks everything once more that the operation depends on, then uses the
