@@ -35,7 +35,8 @@ pub(crate) const PREFIX: &str = "gwe_";
 /// guarded like a superuser's; from 16 on it can do no more than the template, and make roles.
 ///
 /// The server must ask these roles for a password (`scram-sha-256` in `pg_hba.conf`): the time
-/// until which a role is good holds for passwords only. Settings that `ALTER ROLE … SET` gave to
+/// until which a role is good holds for passwords only, and a role without one is anybody's.
+/// Where it does not ask, there is no session. Settings that `ALTER ROLE … SET` gave to
 /// the template are not those of its sessions: the server takes them from the role that logs in.
 ///
 /// Whatever a session comes to own under its own role (it has to leave the template for that)

@@ -153,11 +153,7 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     let login = login(&section, folder, ephemeral.as_ref());
     let estimate = section.flag("estimate");
     let maskers = section.list("maskers", |name| known.find(name, PluginKind::Masker));
-    let scan_untagged = section.flag("scan_untagged");
-    if scan_untagged && !section.has("maskers") {
-        let remedy = "add a masker that searches text, e.g. maskers = [\"pii-scan\"]";
-        section.fault("scan_untagged", problem("has no masker to scan with", remedy));
-    }
+    let scan_untagged = scan_untagged(&section);
     let classifiers = section.list("classifiers", |name| known.find(name, PluginKind::Classifier));
     let trusted_functions = section.list("trusted_functions", function);
     let times = times(&section);
@@ -189,6 +185,15 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         max_sessions,
         idle_timeout,
     })
+}
+
+fn scan_untagged(section: &Section<'_>) -> bool {
+    let scan_untagged = section.flag("scan_untagged");
+    if scan_untagged && !section.has("maskers") {
+        let remedy = "add a masker that searches text, e.g. maskers = [\"pii-scan\"]";
+        section.fault("scan_untagged", problem("has no masker to scan with", remedy));
+    }
+    scan_untagged
 }
 
 /// How long an operation waits, people can answer, and an answer can be used.

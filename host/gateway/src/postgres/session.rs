@@ -315,10 +315,14 @@ impl Admitted {
             .await
             .map_err(|e| (e.to_string(), Fault::Operator))?;
         let settings = std::mem::take(&mut self.settings);
-        account
+        let reached = account
             .log_in(settings)
             .await
-            .map_err(|e| (e.to_string(), e.fault()))
+            .map_err(|e| (e.to_string(), e.fault()))?;
+        if self.upstream.ephemeral.is_some() && reached.1.method == "trust" {
+            return Err((NO_PASSWORD.to_owned(), Fault::Operator));
+        }
+        Ok(reached)
     }
 
     /// Marks the upstream session with ours, so that its own logs can be held against the
@@ -387,6 +391,10 @@ impl Admitted {
         drive.run().await
     }
 }
+
+/// A role of a session that needs no password is anybody's, and never runs out.
+const NO_PASSWORD: &str =
+    "the server lets a session's role in without its password; ask for scram-sha-256 in pg_hba.conf";
 
 /// A bound for the timer only; the verifier has its own limit on a token's life.
 const TOKEN_LIFE_SECONDS_MAX: u64 = 366 * 24 * 3600;

@@ -9,7 +9,7 @@ use e2e::client::Target;
 use e2e::gateway::{Configuration, Gateway};
 use e2e::issuer::Issuer;
 use e2e::journal;
-use e2e::postgres::{Postgres, random_word};
+use e2e::postgres::{Options, Postgres, random_word};
 use e2e::service::{START_WAIT_MAX, until};
 use e2e::tools::Version;
 
@@ -34,10 +34,14 @@ impl Stage {
         version: Version,
         change: impl FnOnce(Configuration<'_>) -> Configuration<'_>,
     ) -> Result<Self> {
-        let server = Postgres::start(version)?;
+        Self::on(&Options::of(version), change)
+    }
+
+    fn on(options: &Options, change: impl FnOnce(Configuration<'_>) -> Configuration<'_>) -> Result<Self> {
+        let server = Postgres::start_with(options)?;
         let issuer = Issuer::new()?;
         let password = random_word("admin-secret")?;
-        let membership = match version {
+        let membership = match options.version {
             Version::Packaged => "with admin option",
             Version::Eighteen => "with admin true, inherit true, set true",
         };
@@ -372,4 +376,20 @@ fn a_session_that_gets_no_role_is_told_only_that_there_is_no_resource() -> Resul
     }
     assert!(stage.roles()?.is_empty());
     Ok(())
+}
+
+#[test]
+fn a_server_that_asks_the_roles_for_no_password_gets_no_session() -> Result<()> {
+    let mut options = Options::of(Version::Packaged);
+    options.authentication = "trust";
+    let stage = Stage::on(&options, |configuration| configuration)?;
+    let answer = stage.agent()?.psql("select 1")?;
+    assert!(
+        answer.errors.contains("the resource cannot be reached"),
+        "{}",
+        answer.all()
+    );
+    let log = stage.gateway.home().log()?;
+    assert!(log.contains("in without its password"), "{log}");
+    stage.wait_until_no_roles_are_left()
 }
