@@ -190,6 +190,33 @@ fn times(resource: &ResourceConfig) -> (ResourceName, Times) {
     (resource.name.clone(), times)
 }
 
+/// Prepares the identity providers, with their keys where those can be had.
+async fn identity(config: &Config) -> Result<Arc<Identity>> {
+    let identity = Identity::new(&config.identities)?;
+    for (name, error) in identity.warm(clock::unix_seconds()).await {
+        tracing::error!(identity = name, %error, "an identity provider has no keys yet; its tokens are refused");
+    }
+    Ok(Arc::new(identity))
+}
+
+/// Prepares the resources, by name.
+fn upstreams(config: &Config) -> Result<HashMap<String, Arc<Upstream>>> {
+    let prepared = config.resources.iter().map(|resource| {
+        let upstream = Arc::new(Upstream::new(resource, config)?);
+        Ok((resource.name.as_str().to_owned(), upstream))
+    });
+    prepared.collect()
+}
+
+fn pseudonym_key(config: &Config) -> Result<PseudonymKey> {
+    let key = config.masking_key.load()?;
+    let key: [u8; 32] = key
+        .expose()
+        .try_into()
+        .context("the masking key is not 32 bytes long")?;
+    Ok(PseudonymKey::new(key))
+}
+
 /// Connections that have no session yet, on top of the sessions allowed.
 const CONNECTIONS_EXTRA: usize = 512;
 
@@ -212,25 +239,7 @@ impl Gateway {
         .context("what people were asked before")?;
         let place = format!("file:{}", config.state.recordings.display());
         let recordings = Recordings::open(&place, journal.clone(), RecordingsOptions::default())?;
-        let identity = Identity::new(&config.identities)?;
-        for (name, error) in identity.warm(clock::unix_seconds()).await {
-            tracing::error!(identity = name, %error, "an identity provider has no keys yet; its tokens are refused");
-        }
-        let upstreams = config
-            .resources
-            .iter()
-            .map(|resource| {
-                Ok((
-                    resource.name.as_str().to_owned(),
-                    Arc::new(Upstream::new(resource, config)?),
-                ))
-            })
-            .collect::<Result<HashMap<_, _>>>()?;
-        let key = config.masking_key.load()?;
-        let key: [u8; 32] = key
-            .expose()
-            .try_into()
-            .context("the masking key is not 32 bytes long")?;
+        let identity = identity(config).await?;
         let limits = Limits {
             bytes_max: usize::try_from(config.limits.statement).unwrap_or(usize::MAX),
             ..Limits::default()
@@ -247,7 +256,6 @@ impl Gateway {
         let grants = Grants::open(state.clone(), journal.clone(), ends, asking, Clock::system()).await?;
         approvals.on_grant(Arc::new(grants.clone()));
         let access = Access::new(state.clone(), grants.clone(), locks.clone());
-        let identity = Arc::new(identity);
         let logins = Logins {
             identity: Arc::clone(&identity),
             sessions: Arc::clone(&sessions),
@@ -280,11 +288,11 @@ impl Gateway {
             access,
             session_count: AtomicUsize::new(0),
             sessions_max: config.limits.sessions,
-            upstreams,
+            upstreams: upstreams(config)?,
             tls: config.tls.as_ref().map(tls::server).transpose()?,
             plaintext_allowed: config.listen.insecure_plaintext,
             login_max: config.limits.login,
-            pseudonym_key: PseudonymKey::new(key),
+            pseudonym_key: pseudonym_key(config)?,
             meters: Meters::new(),
             scopes: Scopes::default(),
         };
