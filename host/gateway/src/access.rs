@@ -95,6 +95,21 @@ impl Access {
         waiting.insert(key, seen);
     }
 
+    /// Returns when, where and with which groups a principal (`issuer|subject`) was last let
+    /// in, stored yet or not.
+    ///
+    /// # Errors
+    /// The state database cannot be read.
+    pub async fn last_seen(&self, principal: &str) -> Result<Option<Seen>, StateError> {
+        let waiting = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = waiting.values().filter(|seen| seen.principal == principal);
+            own.max_by_key(|seen| seen.last_us).cloned()
+        };
+        let stored = self.state.last_seen(principal).await?;
+        Ok(waiting.into_iter().chain(stored).max_by_key(|seen| seen.last_us))
+    }
+
     /// Returns who has not been here for `dormant_for`, which grants of that time nobody has
     /// used, and which locks are in force; `now_us` in microseconds of Unix time.
     ///

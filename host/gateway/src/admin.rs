@@ -9,6 +9,7 @@
 mod answer;
 pub(crate) mod api;
 mod backchannel;
+mod callback;
 pub(crate) mod caller;
 pub(crate) mod console;
 pub(crate) mod feed;
@@ -107,7 +108,8 @@ impl Site {
 pub fn router(site: &Site, health: Arc<dyn Health>, console: Option<Console>) -> Router {
     let router = pages(health, site.metrics.clone())
         .merge(api::router(site.clone()))
-        .merge(backchannel::router(Arc::clone(&site.services)));
+        .merge(backchannel::router(Arc::clone(&site.services)))
+        .merge(callback::router(site.clone()));
     match console {
         Some(console) => router.merge(console::router(console)),
         None => router,

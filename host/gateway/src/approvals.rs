@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod change;
+pub mod channels;
 mod error;
 mod open;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Read once, at the start. What leaves this module is valid as far as the file alone can
 //! say; secrets stay references until somebody asks for them.
 
+mod channel;
 mod console;
 mod ephemeral;
 mod identity;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use model::{PluginName, ResourceName, Tag};
 use toml::de::DeTable;
 
+pub use channel::{ChannelConfig, ChannelUser, Detail};
 pub use console::ConsoleConfig;
 pub use ephemeral::Ephemeral;
 pub(crate) use ephemeral::PREFIX as EPHEMERAL_PREFIX;
@@ -70,6 +72,8 @@ pub struct Config {
     pub tags: Vec<TagConfig>,
     /// The components to load.
     pub plugins: Vec<PluginConfig>,
+    /// What approver plugins tell, and whose the answers are that they bring.
+    pub channels: Vec<ChannelConfig>,
     /// The policy files, wild cards resolved, sorted; none refuses everything.
     pub policy_files: Vec<PathBuf>,
     /// What is written to the journal.
@@ -185,6 +189,7 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
     let mut identities = unique(root, "identity", |section| identity::read(section, folder));
     identity::check_issuers(root, &identities);
     introspection::check_opaque(root, &identities);
+    let channels = channel::read(root, &known, &identities);
     if !root.has("identity") {
         root.fault(
             "identity",
@@ -216,6 +221,7 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
         resources,
         tags,
         plugins,
+        channels,
         policy_files,
         journal: settings::journal(root),
         limits: settings::limits(root),

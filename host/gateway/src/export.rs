@@ -5,7 +5,6 @@
 //! begins. Whatever fails is tried again, for ever; an entry that can never be delivered is
 //! passed over only after the journal says so. An exporter that lags stops nothing else.
 
-mod backoff;
 mod lag;
 mod pump;
 mod read;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::approvals::Approvals;
+use crate::approvals::channels::{Channel, Channels, Footing};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PluginKind, ResourceConfig};
 use crate::evidence::{open_journal, write_start};
@@ -263,6 +264,13 @@ impl Gateway {
             state: state.clone(),
             approvals: approvals.clone(),
         };
+        let footing = Footing {
+            approvals: approvals.clone(),
+            access: access.clone(),
+            locks: locks.clone(),
+            url: config.console.as_ref().map(|console| console.url.clone()),
+        };
+        let channels = Channels::new(&footing, Channel::all(config, &plugins));
         let services = Services {
             gate: Gate::new(
                 policy,
@@ -272,6 +280,7 @@ impl Gateway {
                 config.journal.statements,
             ),
             approvals,
+            channels,
             identity,
             logins,
             journal: journal.clone(),
@@ -333,11 +342,13 @@ impl Gateway {
         };
         let mut background = export.spawn(&self.services.gate.plugins, names);
         let services = &self.services;
-        let (approvals, grants, access) = (
+        let (approvals, grants, access, channels) = (
             services.approvals.clone(),
             services.grants.clone(),
             services.access.clone(),
+            services.channels.clone(),
         );
+        background.push(tokio::spawn(channels.run(stop.clone())));
         background.push(tokio::spawn(approvals.keep_time(stop.clone())));
         background.push(tokio::spawn(grants.run(stop.clone())));
         background.push(tokio::spawn(access.run(stop.clone())));

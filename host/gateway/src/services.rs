@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 
 use crate::access::Access;
 use crate::approvals::Approvals;
+use crate::approvals::channels::Channels;
 use crate::gate::Gate;
 use crate::grants::Grants;
 use crate::identity::Identity;
@@ -31,6 +32,8 @@ pub struct Services {
     pub gate: Gate,
     /// Asks people.
     pub approvals: Approvals,
+    /// Carries questions to people outside, and their answers back.
+    pub channels: Channels,
     /// Knows who a token speaks for.
     pub identity: Arc<Identity>,
     /// Whether the logins behind live sessions still hold.

@@ -15,6 +15,7 @@ mod read;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;

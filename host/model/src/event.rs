@@ -130,6 +130,26 @@ pub enum Event<'a> {
         comment: &'a str,
         /// How it stands with this answer.
         standing: Standing,
+        /// What an approver plugin brought with it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        carried: Option<Carried<'a>>,
+    },
+    /// An answer came through an approver plugin, and it does not count.
+    #[serde(rename = "approval.vote-refused")]
+    ApprovalVoteRefused {
+        /// The question.
+        approval: ApprovalId,
+        /// The name of the approver plugin.
+        channel: &'a str,
+        /// Who it was said to be of, and what was to prove it.
+        carried: Carried<'a>,
+        /// The principal that the configuration makes of that name, if any: `issuer|subject`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        /// Yes or no.
+        agrees: bool,
+        /// Why it does not count.
+        reason: &'a str,
     },
     /// Nothing will come of an approval any more.
     #[serde(rename = "approval.ended")]
@@ -268,6 +288,15 @@ pub enum Event<'a> {
         /// How, without content.
         reason: &'a str,
     },
+}
+
+/// What came with an answer that an approver plugin carried.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Carried<'a> {
+    /// Who answered, as the outside system names them.
+    pub by: &'a str,
+    /// SHA-256 of what proves it, in hex.
+    pub evidence_sha256: &'a str,
 }
 
 impl Event<'_> {

@@ -55,6 +55,9 @@ impl FromRequestParts<Site> for Caller {
             }
         };
         shut_out(services, &verified.principal)?;
+        // Whoever answers through a channel may never connect to anything else.
+        let own = ResourceName::new(ResourceName::GATEWAY);
+        services.access.note(&verified.principal, &own, clock::unix_us());
         Ok(Self {
             principal: Arc::new(verified.principal),
             expires: verified.expires,

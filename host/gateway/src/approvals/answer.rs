@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::approval::{Quorum, Standing, Subject, Vote, VoteError};
-use model::event::Event;
+use model::event::{Carried, Event};
 use model::{ApprovalId, Fault, Principal, Refusal, Rule, Verdict};
 
 use super::change::ended;
@@ -27,10 +27,21 @@ impl Approvals {
         comment: &str,
         channel: &str,
     ) -> Result<Kept, AnswerError> {
-        let (inner, voter) = (Arc::clone(&self.inner), voter.clone());
-        let (comment, channel) = (comment.to_owned(), channel.to_owned());
+        let cast = Cast {
+            voter: voter.clone(),
+            agrees,
+            comment: comment.to_owned(),
+            channel: channel.to_owned(),
+            carried: None,
+        };
+        self.cast(id, cast).await
+    }
+
+    /// As [`Self::vote`], with what an approver plugin brought.
+    pub(super) async fn cast(&self, id: ApprovalId, cast: Cast) -> Result<Kept, AnswerError> {
+        let inner = Arc::clone(&self.inner);
         complete(async move {
-            let kept = inner.vote(id, &voter, agrees, comment, channel).await?;
+            let kept = inner.vote(id, cast).await?;
             if kept.approval.subject == Subject::Grant && kept.approval.standing == Standing::Approved {
                 inner.give(id).await;
                 return inner.state.approval(id).await?.ok_or(AnswerError::NotFound);
@@ -72,15 +83,19 @@ impl Approvals {
     }
 }
 
+/// One person's answer as it came in.
+pub(super) struct Cast {
+    pub(super) voter: Principal,
+    pub(super) agrees: bool,
+    pub(super) comment: String,
+    pub(super) channel: String,
+    /// Who it is of in the outside system's words, and the hash of what proves it.
+    pub(super) carried: Option<(String, String)>,
+}
+
 impl Inner {
-    async fn vote(
-        &self,
-        id: ApprovalId,
-        voter: &Principal,
-        agrees: bool,
-        comment: String,
-        channel: String,
-    ) -> Result<Kept, AnswerError> {
+    async fn vote(&self, id: ApprovalId, cast: Cast) -> Result<Kept, AnswerError> {
+        let (voter, agrees) = (&cast.voter, cast.agrees);
         let _turn = self.turn(id).await;
         let mut kept = self.state.approval(id).await?.ok_or(AnswerError::NotFound)?;
         let now_us = self.clock.now_us();
@@ -95,12 +110,13 @@ impl Inner {
             by: voter.key(),
             groups: counting(self.policy.groups(voter), &approval.quorum),
             agrees,
-            comment,
+            comment: cast.comment,
             at_us: now_us,
-            channel,
+            channel: cast.channel,
         };
         let revision = approval.revision;
         let standing = approval.vote(vote.clone(), now_us)?;
+        let carried = cast.carried.as_ref();
         let mut events = vec![Event::ApprovalVote {
             approval: id,
             by: &vote.by,
@@ -108,6 +124,7 @@ impl Inner {
             agrees,
             comment: &vote.comment,
             standing,
+            carried: carried.map(|(by, evidence_sha256)| Carried { by, evidence_sha256 }),
         }];
         if standing.is_final() {
             approval.waiting = None;

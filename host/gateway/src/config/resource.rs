@@ -91,7 +91,7 @@ pub(super) struct KnownPlugins<'a> {
 }
 
 impl KnownPlugins<'_> {
-    fn find(&self, text: &str, kind: PluginKind) -> Result<PluginName, Problem> {
+    pub(super) fn find(&self, text: &str, kind: PluginKind) -> Result<PluginName, Problem> {
         if !self.names.iter().any(|known| known == text) {
             let remedy = match nearest(text, self.names.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),

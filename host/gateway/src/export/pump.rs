@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Export;
-use super::backoff::Backoff;
 use super::lag::Lag;
 use super::read::{BatchReader, ENTRIES_MAX, entry, last_seq};
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::state::StateError;
 

@@ -91,12 +91,12 @@ impl Stage {
         &self.asking.approvals
     }
 
-    fn now_us(&self) -> u64 {
+    pub(crate) fn now_us(&self) -> u64 {
         ahead(&self.ahead_us).now_us()
     }
 
     /// Lets so many seconds pass for grants and approvals.
-    fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.ahead_us.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 

@@ -58,6 +58,21 @@ impl State {
             .collect()
     }
 
+    /// Returns when and where a principal (`issuer|subject`) was last let in.
+    pub(crate) async fn last_seen(&self, principal: &str) -> Result<Option<Seen>, StateError> {
+        let row = sqlx::query(
+            "SELECT principal, resource, kind, identity, groups, last_us FROM principal_seen
+             WHERE principal = $1 ORDER BY last_us DESC LIMIT 1",
+        )
+        .bind(principal)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(StateError::database("read"))?;
+        row.as_ref()
+            .map(|row| seen(row).map_err(StateError::database("read")))
+            .transpose()
+    }
+
     /// Forgets whoever was last let in before `before_us`.
     pub(crate) async fn forget_seen(&self, before_us: u64) -> Result<(), StateError> {
         sqlx::query("DELETE FROM principal_seen WHERE last_us < $1")

@@ -19,3 +19,4 @@ mod receiver;
 mod slack;
 mod slack_approving;
 mod speed;
+mod webhook;

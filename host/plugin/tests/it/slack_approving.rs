@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, Mac};
 use plugin::{
-    Approver, Ask, Code, Decision, FaultKind, GuestError, Kind, Message, PluginFault, Plugins, Secret, Ticket,
+    Approver, Ask, Code, Decision, FaultKind, GuestError, Kind, PluginFault, Plugins, Secret, Ticket,
 };
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use crate::approving::now_seconds;
 use crate::components::{config, first_party, load, name, session};
-use crate::slack::{CHANNEL, Mood, Slack, TOKEN};
-
-const SIGNING: &str = "0123456789abcdef0123456789abcdef";
+use crate::slack::{CHANNEL, Mood, SIGNING, Slack, TOKEN, buttons, clicked, signed};
+use crate::webhook::now_seconds;
 
 async fn start(slack: &Slack, token: &str, deadline: Duration) -> Plugins {
     let origin = format!("http://{}", slack.receiver.address);
@@ -56,56 +52,6 @@ fn refused(fault: PluginFault) -> GuestError {
     match fault.kind {
         FaultKind::Refused(error) => error,
         other => panic!("{other}"),
-    }
-}
-
-/// Returns the buttons of a message: action and value.
-fn buttons(message: &Value) -> Vec<(String, String)> {
-    let blocks = message["blocks"].as_array().unwrap();
-    let actions = blocks.iter().filter(|block| block["type"] == "actions");
-    let elements = actions.flat_map(|block| block["elements"].as_array().unwrap());
-    let word = |value: &Value| value.as_str().unwrap().to_owned();
-    elements
-        .map(|button| (word(&button["action_id"]), word(&button["value"])))
-        .collect()
-}
-
-/// What Slack sends when `user` clicks on a button.
-fn clicked(button: &(String, String), user: &str) -> Vec<u8> {
-    let (action, value) = button;
-    let payload = json!({
-        "type": "block_actions", "api_app_id": "A0APP", "team": {"id": "T0TEAM", "domain": "example"},
-        "user": {"id": user, "username": "ann", "team_id": "T0TEAM"}, "channel": {"id": CHANNEL},
-        "state": {"values": {"tidegate_comment": {"tidegate_comment":
-            {"type": "plain_text_input", "value": "fine"}}}},
-        "actions": [{"type": "button", "action_id": action, "block_id": "tidegate_answer", "value": value}],
-    });
-    let plain = |b: &u8| b.is_ascii_alphanumeric();
-    let mut form = b"payload=".to_vec();
-    for byte in payload.to_string().as_bytes() {
-        match plain(byte) {
-            true => form.push(*byte),
-            false => form.extend_from_slice(format!("%{byte:02X}").as_bytes()),
-        }
-    }
-    form
-}
-
-fn signed(secret: &str, at: u64, body: Vec<u8>) -> Message {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(format!("v0:{at}:").as_bytes());
-    mac.update(&body);
-    let signature = format!("v0={}", hex::encode(mac.finalize().into_bytes()));
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Message {
-        method: "POST".to_owned(),
-        path: String::new(),
-        headers: vec![
-            header("content-type", "application/x-www-form-urlencoded"),
-            header("x-slack-request-timestamp", &at.to_string()),
-            header("x-slack-signature", &signature),
-        ],
-        body,
     }
 }
 

@@ -3,35 +3,40 @@
 use std::time::Duration;
 
 /// The first wait: an outside system that hiccupped is back by then.
-pub(super) const WAIT_MIN: Duration = Duration::from_secs(1);
+pub(crate) const WAIT_MIN: Duration = Duration::from_secs(1);
 
 /// The longest wait: what an outside system that came back waits for us at most.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(300);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// Doubles from one second to five minutes.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
+    /// Goes on after so many failures in a row.
+    pub(crate) const fn after(failures: u32) -> Self {
+        Self { failures }
+    }
+
     /// Returns the next wait: between a half and the whole of the doubled time, by `random`,
     /// so that gateways that failed together do not come back together. Never shorter than
     /// what the outside system asked for.
-    pub(super) fn next(&mut self, random: u32, asked: Option<Duration>) -> Duration {
+    pub(crate) fn next(&mut self, random: u32, asked: Option<Duration>) -> Duration {
         let doubled = WAIT_MIN.saturating_mul(1 << self.failures.min(16)).min(WAIT_MAX);
         self.failures = self.failures.saturating_add(1);
         jittered(doubled, random).max(asked.unwrap_or_default())
     }
 
     /// Returns the longest wait, for what only an operator can mend.
-    pub(super) fn longest(&mut self, random: u32, asked: Option<Duration>) -> Duration {
+    pub(crate) fn longest(&mut self, random: u32, asked: Option<Duration>) -> Duration {
         self.failures = self.failures.saturating_add(1);
         jittered(WAIT_MAX, random).max(asked.unwrap_or_default())
     }
 
     /// Something went well.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
