@@ -292,7 +292,7 @@ fn what_a_role_came_to_own_is_the_templates_and_one_that_cannot_be_dropped_canno
         })
         .with_context(|| log().unwrap_or_default())?;
         assert!(!direct.psql("select 1")?.ok, "a stuck role logs in no more");
-        assert_eq!(stage.roles()?, [role.clone()]);
+        assert_eq!(stage.roles()?, std::slice::from_ref(&role));
 
         // Whoever gave the right takes it back; the next start finishes the work.
         server.query(&format!("revoke connect on database customers from {role}"))?;
