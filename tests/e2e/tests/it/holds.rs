@@ -29,7 +29,7 @@ fn holding() -> Result<Stage> {
 }
 
 /// Runs the gateway's own command line as somebody.
-fn tidegate(gateway: &Gateway, token: &str, arguments: &[&str]) -> Result<Output> {
+pub(crate) fn tidegate(gateway: &Gateway, token: &str, arguments: &[&str]) -> Result<Output> {
     let mut command = gateway.home().command(arguments);
     let url = format!("http://{}", gateway.admin());
     command
@@ -38,7 +38,7 @@ fn tidegate(gateway: &Gateway, token: &str, arguments: &[&str]) -> Result<Output
     Ok(command.output()?)
 }
 
-fn json(output: &Output) -> Result<Value> {
+pub(crate) fn json(output: &Output) -> Result<Value> {
     ensure!(
         output.status.success(),
         "{}",
@@ -48,7 +48,7 @@ fn json(output: &Output) -> Result<Value> {
 }
 
 /// Starts psql on a statement and does not wait for it.
-fn begin(target: &Target, sql: &str) -> Result<Child> {
+pub(crate) fn begin(target: &Target, sql: &str) -> Result<Child> {
     let mut command = target.command(&tools::postgres_client("psql")?);
     command.args(["-XqAt", "-v", "VERBOSITY=verbose", "-c", sql]);
     Ok(command
@@ -59,7 +59,7 @@ fn begin(target: &Target, sql: &str) -> Result<Child> {
 }
 
 /// Waits until so many approvals stand like this, and returns them, newest first.
-fn approvals(gateway: &Gateway, token: &str, standing: &str, count: usize) -> Result<Vec<Value>> {
+pub(crate) fn approvals(gateway: &Gateway, token: &str, standing: &str, count: usize) -> Result<Vec<Value>> {
     let since = Instant::now();
     loop {
         let listed = json(&tidegate(gateway, token, &["approvals", "--standing", standing])?)?;
@@ -71,7 +71,7 @@ fn approvals(gateway: &Gateway, token: &str, standing: &str, count: usize) -> Re
     }
 }
 
-fn id(approval: &Value) -> Result<String> {
+pub(crate) fn id(approval: &Value) -> Result<String> {
     Ok(approval["id"].as_str().context("an id")?.to_owned())
 }
 

@@ -14,6 +14,7 @@ mod leaks;
 mod lifecycle;
 mod pins;
 mod plugins;
+mod races;
 mod recordings;
 mod refusals;
 mod stage;

@@ -145,6 +145,7 @@ impl<'a> Drive<'a> {
             if until_us <= now_us {
                 if let Some(hold) = turn.hold.take() {
                     hold.leave(Left::TimedOut);
+                    self.status.hold(None);
                 }
             } else if now_us >= turn.told_us + NOTICE_EVERY_US {
                 self.tell_waiting(turn, now_us);
