@@ -10,6 +10,7 @@ fn play_known(masking: bool, script: impl Fn(&mut Stage)) {
     play(masking, |stage| {
         stage.know(Disguise::new(&UpstreamNames {
             account: "app_readonly",
+            template: "",
             client: "agent",
             host: "db.internal",
             address: "10.1.2.3",
