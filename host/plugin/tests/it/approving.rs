@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
-use plugin::{Approver, Ask, Code, Decision, FaultKind, Kind, Message, PluginFault, Plugins, Secret, Ticket};
+use plugin::{Approver, Ask, Code, Decision, FaultKind, Kind, PluginFault, Plugins, Secret, Ticket};
 use serde_json::{Value, json};
 
 use crate::components::{config, first_party, load, name, session};

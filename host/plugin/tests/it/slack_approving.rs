@@ -5,7 +5,7 @@ use std::time::Duration;
 use plugin::{
     Approver, Ask, Code, Decision, FaultKind, GuestError, Kind, PluginFault, Plugins, Secret, Ticket,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::components::{config, first_party, load, name, session};
 use crate::slack::{CHANNEL, Mood, SIGNING, Slack, TOKEN, buttons, clicked, signed};
