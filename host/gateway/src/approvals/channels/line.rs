@@ -309,7 +309,7 @@ impl Line {
         let result = self.carrier.withdraw(&id.to_string(), ticket, reason).await;
         let pause = self.note("withdraw", id, result.as_ref().err());
         self.change(id, |entry, moment| {
-            entry.withdrawn(result.as_ref().map(|()| ()), moment);
+            entry.withdrawn(result.as_ref().copied(), moment);
         })
         .await?;
         Ok(pause)
