@@ -44,7 +44,7 @@ pub(super) use exit_status;
 /// Where the gateway is, and who asks.
 #[derive(Args, Clone, Debug)]
 pub struct Remote {
-    /// The gateway's address, e.g. https://gateway.example:8443. Without it, the configuration's.
+    /// The gateway's address, e.g. `https://gateway.example:8443`. Without it, the configuration's.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// The configuration file that names the admin listener.
