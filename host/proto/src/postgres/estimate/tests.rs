@@ -36,7 +36,7 @@ fn the_question_carries_the_clients_text_types_and_values() {
     ];
     let types = [0, 0, 0, 23, 0, 0, 0, 25];
     let asked = question("delete from t where a = $1", &types, Some(&bound)).expect("short");
-    let mut expected = b"P\0\0\0\x41\0EXPLAIN (FORMAT JSON) delete from t where a = $1\0\0\x02".to_vec();
+    let mut expected = b"P\0\0\0\x40\0EXPLAIN (FORMAT JSON) delete from t where a = $1\0\0\x02".to_vec();
     expected.extend_from_slice(&types);
     expected.extend_from_slice(b"B\0\0\0\x1a\0\0");
     expected.extend_from_slice(&bound[..18]);
