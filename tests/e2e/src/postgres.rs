@@ -327,7 +327,7 @@ fn settings(options: &Options, folder: &Path) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("listen_addresses", "127.0.0.1".to_owned()),
         ("unix_socket_directories", String::new()),
-        ("max_connections", "200".to_owned()),
+        ("max_connections", "700".to_owned()),
         // The stage's data is thrown away; what must be durable here is the journal.
         ("fsync", "off".to_owned()),
         ("full_page_writes", "off".to_owned()),

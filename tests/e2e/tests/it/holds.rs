@@ -339,3 +339,34 @@ fn what_waited_when_the_gateway_died_is_withdrawn() -> Result<()> {
     assert!(!answered.status.success());
     Ok(())
 }
+
+#[test]
+fn what_is_approved_runs_within_fifty_milliseconds() -> Result<()> {
+    let stage = holding()?;
+    let dba = stage.issuer.person("dana", &["dba"])?;
+    for order in 21..26 {
+        let psql = begin(&stage.agent()?, &format!("delete from orders where id = {order}"))?;
+        let approval = id(&approvals(&stage.gateway, &dba, "pending", 1)?[0])?;
+        json(&tidegate(&stage.gateway, &dba, &["approve", &approval])?)?;
+        assert!(done(psql)?.ok);
+    }
+    let entries = journal::entries(stage.gateway.home())?;
+    let at = |kind: &str, approval: &Value| {
+        let of_kind = journal::of_kind(&entries, kind).into_iter();
+        let mut own = of_kind.filter(|entry| entry["approval"] == *approval);
+        own.next().and_then(|entry| entry["t_us"].as_u64())
+    };
+    // From the vote being written down to the intent of what it lets through.
+    let mut took: Vec<u64> = journal::of_kind(&entries, "approval.vote")
+        .into_iter()
+        .filter_map(|vote| {
+            let released = at("op.intent", &vote["approval"])?;
+            Some(released.saturating_sub(vote["t_us"].as_u64()?))
+        })
+        .collect();
+    took.sort_unstable();
+    assert_eq!(took.len(), 5, "{took:?}");
+    println!("from the vote to the intent, in microseconds: {took:?}");
+    assert!(took[2] < 50_000, "the median of {took:?} microseconds");
+    Ok(())
+}

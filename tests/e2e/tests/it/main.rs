@@ -17,6 +17,7 @@ mod plugins;
 mod races;
 mod recordings;
 mod refusals;
+mod revocations;
 mod stage;
 mod tokens;
 
