@@ -220,7 +220,7 @@ impl Gate {
             verdict,
             assessment,
             if lone { version } else { ONCE },
-            runs.into_iter().flatten().collect(),
+            runs,
         ));
         if lone && sql.len() <= KEPT_STATEMENT_BYTES_MAX {
             let key = Key {
@@ -323,7 +323,7 @@ impl Gate {
         verdict: Verdict,
         assessment: Assessment,
         version: u128,
-        runs: Vec<Arc<[u8]>>,
+        runs: Vec<Run>,
     ) -> JudgedStatement {
         let text = match (self.detail, &analysis.loggable) {
             (StatementDetail::None, _) => Cow::Borrowed(""),
@@ -355,8 +355,8 @@ fn resolve(
     catalog: &Catalog,
     limits: &Limits,
     prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
-) -> Option<Vec<Option<Arc<[u8]>>>> {
-    let mut runs = Vec::new();
+) -> Option<Vec<Run>> {
+    let (mut runs, mut secrets) = (Vec::new(), Vec::new());
     let names: Vec<String> = analysis
         .statements
         .iter()
@@ -391,11 +391,28 @@ fn resolve(
             .all(|note| note.effect == Effect::None && !note.changes_catalog);
         let refusal = inner.refusal.or_else(|| (!plain).then(|| not_prepared(name)));
         analysis.refusal = analysis.refusal.take().or(refusal);
+        if inner.statements.iter().any(|note| note.changes_settings) {
+            let runs_it = |effect: &Effect| matches!(effect, Effect::Execute { name: n, .. } if n == name);
+            let outer = analysis.statements.iter_mut();
+            outer
+                .filter(|note| runs_it(&note.effect))
+                .for_each(|note| note.changes_settings = true);
+        }
+        secrets.push(inner.loggable);
         analysis.touches_tagged |= inner.touches_tagged;
         analysis.unknown_relations.extend(inner.unknown_relations);
         analysis.facts.statements.extend(inner.facts.statements);
     }
-    Some(runs)
+    let runs = runs.into_iter().zip(secrets);
+    Some(runs.map(|(text, loggable)| Run { text, loggable }).collect())
+}
+
+/// What one EXECUTE stands for.
+struct Run {
+    /// The text; `None` where nothing has the name.
+    text: Option<Arc<[u8]>>,
+    /// What may be shown instead, if it holds a secret.
+    loggable: Option<String>,
 }
 
 /// The same for the principal's own view; where policies were told of more, the facts stay.
@@ -404,7 +421,7 @@ fn resolve_own(
     catalogs: &CatalogPair,
     limits: &Limits,
     prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
-) -> Option<Vec<Option<Arc<[u8]>>>> {
+) -> Option<Vec<Run>> {
     let told = catalogs.full.is_some().then(|| analysis.facts.clone());
     let runs = resolve(analysis, &catalogs.own, limits, prepared);
     if let Some(told) = told {
@@ -448,7 +465,9 @@ fn unscanned_copy(analysis: &Analysis, upstream: &Upstream) -> Option<Refusal> {
 }
 
 /// What the relay has to know of the statement.
-fn conduct(analysis: Analysis, assessment: Assessment, sql: &[u8], runs: Vec<Arc<[u8]>>) -> Conduct {
+fn conduct(analysis: Analysis, assessment: Assessment, sql: &[u8], runs: Vec<Run>) -> Conduct {
+    let runs = runs.into_iter().filter_map(|run| Some((run.text?, run.loggable)));
+    let (runs, loggable_runs) = runs.unzip();
     let changes_catalog = analysis.statements.iter().any(|note| note.changes_catalog);
     let changes_settings = analysis.statements.iter().any(|note| note.changes_settings);
     let names = analysis.statements.into_iter().map(|note| {
@@ -464,6 +483,7 @@ fn conduct(analysis: Analysis, assessment: Assessment, sql: &[u8], runs: Vec<Arc
         changes_settings,
         names: names.collect(),
         runs,
+        loggable_runs,
         facts: analysis.facts,
         assessment,
         loggable: analysis.loggable,

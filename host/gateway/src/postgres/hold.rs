@@ -239,6 +239,16 @@ pub(super) fn content(
     )
 }
 
+/// Whether people were asked by other facts than hold now, or fewer of them.
+pub(super) fn needs_changed(asked: &JudgedStatement, now: &JudgedStatement) -> bool {
+    let quorum = |judged: &JudgedStatement| match &judged.verdict {
+        Verdict::Hold { quorum, .. } => Some(quorum.clone()),
+        Verdict::Run { .. } | Verdict::Refuse(_) => None,
+    };
+    let more = quorum(now).is_some_and(|now| quorum(asked) != Some(now));
+    more || asked.analysis.facts != now.analysis.facts
+}
+
 /// Returns the question to put for the held operation.
 pub(super) fn question(
     held: &Held<'_>,
@@ -311,8 +321,12 @@ fn shown(held: &Held<'_>) -> (String, bool) {
         Some(loggable) => loggable.clone(),
         None => sql::layout(&text),
     };
-    for inner in &conduct.runs {
+    for (index, inner) in conduct.runs.iter().enumerate() {
         shown.push_str("\n\n-- runs:\n");
+        if let Some(Some(loggable)) = conduct.loggable_runs.get(index) {
+            shown.push_str(loggable);
+            continue;
+        }
         shown.push_str(&sql::layout(&String::from_utf8_lossy(inner)));
     }
     let end = shown.floor_char_boundary(OPERATION_BYTES_MAX);

@@ -53,6 +53,8 @@ struct Admitted {
     wire: Wire,
     startup: Startup,
     settings: Vec<(String, String)>,
+    /// The settings that what is sent later depends on.
+    began_with: Vec<(String, String)>,
     principal: Arc<Principal>,
     login: Arc<Login>,
     expires: u64,
@@ -60,6 +62,15 @@ struct Admitted {
     grant: Option<Arc<Grant>>,
     upstream: Arc<Upstream>,
     client: String,
+}
+
+/// Returns the settings of a startup in one order, without the client's name for itself: that
+/// changes nothing.
+fn began_with(settings: &[(String, String)]) -> Vec<(String, String)> {
+    let mut settings = settings.to_vec();
+    settings.retain(|(name, _)| name != "application_name");
+    settings.sort_unstable();
+    settings
 }
 
 async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> Option<Admitted> {
@@ -86,6 +97,7 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
         Ok(admission) => Some(Admitted {
             wire,
             startup,
+            began_with: began_with(&admission.settings),
             settings: admission.settings,
             principal: admission.principal,
             login: admission.login,
@@ -366,9 +378,13 @@ impl Admitted {
             principal: Arc::clone(&self.principal),
         };
         let left = self.expires.saturating_sub(clock::unix_seconds());
+        let mut relay = Relay::new(options);
+        for (setting, value) in &self.began_with {
+            relay.began_with(setting, value);
+        }
         let drive = Drive {
             login: self.login,
-            relay: Relay::new(options),
+            relay,
             client: self.wire,
             upstream,
             surroundings: Surroundings::new(services, &self.upstream, asker, tape),

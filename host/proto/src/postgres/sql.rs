@@ -292,6 +292,7 @@ fn read(tree: &ParseResult, length: usize, catalog: &Catalog) -> Reading {
         let refusal = settings::check(node, catalog.has_tags()).or(walk.refusal);
         let facts = analysis.facts.statements.last();
         let refusal = refusal.or_else(|| facts.and_then(|facts| address_read(node, facts)));
+        let refusal = refusal.or_else(|| cursor_that_sets(analysis.statements.last()));
         let refusal = refusal.or_else(|| lineage(node, catalog, walk.guarded, analysis));
         if analysis.refusal.is_none() {
             analysis.refusal = refusal;
@@ -315,6 +316,19 @@ fn include(statement: &mut StatementFacts, inside: &StatementFacts) {
     statement.predicates.extend_from_slice(&inside.predicates);
     statement.has_where |= inside.has_where;
     statement.limit = statement.limit.or(inside.limit);
+}
+
+/// Settings that change with each row somebody fetches would change unseen.
+fn cursor_that_sets(note: Option<&StatementNote>) -> Option<Refusal> {
+    let note = note.filter(|note| note.changes_settings)?;
+    matches!(note.effect, Effect::Declare { .. }).then(|| {
+        Refusal::new(
+            Rule::ProtocolRefused,
+            Fault::Client,
+            "a cursor may not change settings",
+        )
+        .hint("Use SET, or call set_config in a statement of its own.")
+    })
 }
 
 fn address_read(node: NodeRef<'_>, facts: &StatementFacts) -> Option<Refusal> {

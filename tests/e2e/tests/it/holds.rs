@@ -366,7 +366,7 @@ fn what_is_approved_runs_within_fifty_milliseconds() -> Result<()> {
         .collect();
     took.sort_unstable();
     assert_eq!(took.len(), 5, "{took:?}");
-    println!("from the vote to the intent, in microseconds: {took:?}");
+    eprintln!("from the vote to the intent, in microseconds: {took:?}");
     assert!(took[2] < 50_000, "the median of {took:?} microseconds");
     Ok(())
 }

@@ -63,7 +63,7 @@ asyncio.run(main())
     client.wait()?;
     assert_eq!(revoked["sessions_ended"], SESSIONS, "{revoked}");
     let took = last - before;
-    println!("{SESSIONS} sessions were gone {took:.3} s after access was revoked");
+    eprintln!("{SESSIONS} sessions were gone {took:.3} s after access was revoked");
     assert!(took < GONE_WITHIN_S, "it took {took:.3} s");
     Ok(())
 }

@@ -97,6 +97,10 @@ impl<'a> Drive<'a> {
         let (Some(held), Some(hold)) = (self.relay.held(&turn.client_in.bytes), &mut turn.hold) else {
             return true;
         };
+        if hold::needs_changed(held.judged, &judged) {
+            self.relay.refuse_hold(changed(), now_us);
+            return true;
+        }
         let content = hold::content(
             &held,
             &judged,
@@ -189,6 +193,16 @@ impl<'a> Drive<'a> {
         };
         self.relay.notify(&message, &detail, &mut self.surroundings);
     }
+}
+
+/// People agreed to what they saw; that is not what would run now.
+fn changed() -> Refusal {
+    Refusal::new(
+        Rule::ApprovalUnavailable,
+        Fault::Client,
+        "what is known of the operation, or who must agree to it, has changed since people were asked",
+    )
+    .hint("send it again to ask anew")
 }
 
 /// What cannot be shown to anyone cannot be agreed to.

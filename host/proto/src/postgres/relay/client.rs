@@ -228,7 +228,15 @@ impl Relay {
                     Some(entry) => {
                         let operation = entry.as_ref().map(|(operation, _)| operation);
                         let refusal = operation.and_then(Operation::refusal);
-                        if let Some(approval) = operation.and_then(Operation::released_by) {
+                        // A query's plan is fixed by now. What else is bound finds its names when
+                        // it is executed, and could find others then.
+                        let fixed = executed[index]
+                            || operation
+                                .and_then(Operation::judged)
+                                .is_some_and(|judged| portal.statement.is_query(judged));
+                        if let Some(approval) = operation.and_then(Operation::released_by)
+                            && fixed
+                        {
                             portal.set_approval(approval);
                         }
                         let alone = if executed[index] { None } else { entry.take() };

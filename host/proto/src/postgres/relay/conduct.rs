@@ -26,6 +26,8 @@ pub struct Conduct {
     pub names: Vec<NameChange>,
     /// The texts that SQL's EXECUTE in it stands for: an approval is for these too.
     pub runs: Vec<Arc<[u8]>>,
+    /// What may be shown instead of each of these, if it holds a secret.
+    pub loggable_runs: Vec<Option<String>>,
 }
 
 /// What one statement of SQL does to the session's names.

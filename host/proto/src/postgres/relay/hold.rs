@@ -204,7 +204,16 @@ impl Relay {
         self.unsettled |= judged.analysis.changes_settings || judged.analysis.changes_catalog;
         if changes_surroundings(judged) || self.unsettled && is_transaction(judged) {
             self.add_surroundings(b"ran", sql);
+            for text in &judged.analysis.runs {
+                self.add_surroundings(b"through it", text);
+            }
         }
+    }
+
+    /// Takes note of a setting that the session began with: what statements mean depends on it
+    /// as much as on one made later. Whoever began with other ones asks anew.
+    pub fn began_with(&mut self, setting: &str, value: &str) {
+        self.add_surroundings(setting.as_bytes(), value.as_bytes());
     }
 
     /// Takes note of an error: it undoes what changed in its transaction.

@@ -377,6 +377,16 @@ fn the_commands_inside_a_statement_are_told() {
 }
 
 #[test]
+fn a_cursor_that_changes_settings_is_refused() {
+    let refused = |sql: &str| without_tags(sql).refusal.is_some();
+    assert!(refused(
+        "declare c cursor for select set_config('app.tenant', '42', false)"
+    ));
+    assert!(!refused("declare c cursor for select 1"));
+    assert!(!refused("select set_config('app.tenant', '42', false)"));
+}
+
+#[test]
 fn a_statement_is_laid_out_for_reading_or_left_as_it_is() {
     let text = crate::postgres::sql::layout(
         "delete from orders where placed < '2020-01-01' and total=0 /* harmless */",

@@ -145,6 +145,39 @@ fn what_was_approved_when_it_was_bound_is_not_asked_for_again() {
 }
 
 #[test]
+fn what_finds_its_names_when_it_is_executed_is_not_approved_by_its_bind() {
+    play(false, |stage| {
+        stage.client(&[query("begin")]);
+        stage.server(&[complete("BEGIN"), ready(b'T')]);
+        stage.client(&[parse("", "create hold"), bind("c", ""), flush()]);
+        stage.release();
+        stage.turn();
+        stage.server(&[parsed(), bound()]);
+        stage.upstream_out();
+        stage.client_out();
+        // Whatever it meant when people looked, it could mean something else by now.
+        stage.client(&[execute("c"), sync()]);
+        stage.upstream_gets(&[poison(1), sync()]);
+        stage.outcomes_are(&["ok", "ok", "refused"]);
+    });
+}
+
+#[test]
+fn sessions_that_began_with_other_settings_ask_for_other_things() {
+    let digest = |settings: &[(&str, &str)]| {
+        let mut stage = Stage::new(false, Feed::Whole);
+        for (name, value) in settings {
+            stage.relay.began_with(name, value);
+        }
+        stage.relay.surroundings()
+    };
+    let dmy = digest(&[("datestyle", "ISO, DMY")]);
+    assert_ne!(digest(&[]), dmy);
+    assert_ne!(dmy, digest(&[("datestyle", "ISO, MDY")]));
+    assert_eq!(dmy, digest(&[("datestyle", "ISO, DMY")]));
+}
+
+#[test]
 fn no_two_poisons_have_the_same_name() {
     assert_ne!(poison(1), poison(2));
     assert_ne!(poison_query(1), poison_query(2));
