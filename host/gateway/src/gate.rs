@@ -356,7 +356,7 @@ fn resolve(
     limits: &Limits,
     prepared: impl Fn(&str) -> Lookup<Arc<[u8]>>,
 ) -> Option<Vec<Run>> {
-    let (mut runs, mut secrets) = (Vec::new(), Vec::new());
+    let mut runs = Vec::new();
     let names: Vec<String> = analysis
         .statements
         .iter()
@@ -369,19 +369,19 @@ fn resolve(
         })
         .collect();
     for name in &names {
-        let inner = match prepared(name) {
+        let (text, inner) = match prepared(name) {
             Lookup::Wait => return None,
             Lookup::Found(query) => {
                 let inner = analyse(&query, catalog, limits);
-                runs.push(Some(query));
-                inner
+                (Some(query), inner)
             }
             Lookup::Missing => {
-                runs.push(None);
-                Analysis {
-                    refusal: Some(not_prepared(name)),
+                let refusal = Some(not_prepared(name));
+                let inner = Analysis {
+                    refusal,
                     ..Analysis::default()
-                }
+                };
+                (None, inner)
             }
         };
         // What changes names or the catalog must be seen to do so.
@@ -398,13 +398,15 @@ fn resolve(
                 .filter(|note| runs_it(&note.effect))
                 .for_each(|note| note.changes_settings = true);
         }
-        secrets.push(inner.loggable);
+        runs.push(Run {
+            text,
+            loggable: inner.loggable,
+        });
         analysis.touches_tagged |= inner.touches_tagged;
         analysis.unknown_relations.extend(inner.unknown_relations);
         analysis.facts.statements.extend(inner.facts.statements);
     }
-    let runs = runs.into_iter().zip(secrets);
-    Some(runs.map(|(text, loggable)| Run { text, loggable }).collect())
+    Some(runs)
 }
 
 /// What one EXECUTE stands for.

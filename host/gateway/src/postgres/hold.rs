@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use model::approval::{Case, ContentHash, OPERATION_BYTES_MAX, Standing, Subject};
+use model::approval::{Case, ContentHash, OPERATION_BYTES_MAX, Quorum, Standing, Subject};
 use model::{ApprovalId, Fault, OperationId, Principal, Refusal, Rule, SessionId, Verdict};
 use proto::postgres::relay::{Held, JudgedStatement};
 use proto::postgres::{present, sql};
@@ -220,33 +220,18 @@ impl Hold {
     }
 }
 
-/// Returns what exactly an approval of the held operation is for; `judged` is the judgement it
-/// would run by.
-pub(super) fn content(
-    held: &Held<'_>,
-    judged: &JudgedStatement,
-    asker: &Asker,
-    upstream: &Upstream,
-    policy: &str,
-    surroundings: [u8; 32],
-) -> ContentHash {
-    held.content(
-        judged,
-        &asker.principal,
-        upstream.name.as_str(),
-        policy,
-        surroundings,
-    )
-}
-
 /// Whether people were asked by other facts than hold now, or fewer of them.
 pub(super) fn needs_changed(asked: &JudgedStatement, now: &JudgedStatement) -> bool {
-    let quorum = |judged: &JudgedStatement| match &judged.verdict {
-        Verdict::Hold { quorum, .. } => Some(quorum.clone()),
-        Verdict::Run { .. } | Verdict::Refuse(_) => None,
-    };
     let more = quorum(now).is_some_and(|now| quorum(asked) != Some(now));
     more || asked.analysis.facts != now.analysis.facts
+}
+
+/// Returns how many people a judgement asks for, if it asks for any.
+fn quorum(judged: &JudgedStatement) -> Option<&Quorum> {
+    match &judged.verdict {
+        Verdict::Hold { quorum, .. } => Some(quorum),
+        Verdict::Run { .. } | Verdict::Refuse(_) => None,
+    }
 }
 
 /// Returns the question to put for the held operation.

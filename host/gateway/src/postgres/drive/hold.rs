@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use model::approval::ContentHash;
 use model::{ApprovalId, Fault, Refusal, Rule, Verdict};
-use proto::postgres::relay::{Held, NOTICE_EVERY_US};
+use proto::postgres::relay::{Held, JudgedStatement, NOTICE_EVERY_US};
 use proto::session::Waiting;
 use tokio::time::Instant;
 
@@ -29,15 +30,7 @@ impl<'a> Drive<'a> {
             };
         }
         let asker = self.surroundings.asker();
-        let policy = self.surroundings.policy_hash();
-        let content = hold::content(
-            &held,
-            held.judged,
-            asker,
-            &self.origin,
-            policy,
-            self.relay.surroundings(),
-        );
+        let content = self.content(&held, held.judged);
         let question = hold::question(&held, asker, &self.origin, content);
         let estimate = self.estimate(&held);
         let services = self.surroundings.shared();
@@ -51,6 +44,17 @@ impl<'a> Drive<'a> {
             .min(self.hold_ends(Instant::now()));
         turn.timer.as_mut().reset(soonest);
         false
+    }
+
+    /// Returns what exactly an approval of the held operation is for, if it runs by `judged`.
+    fn content(&self, held: &Held<'_>, judged: &JudgedStatement) -> ContentHash {
+        held.content(
+            judged,
+            &self.surroundings.asker().principal,
+            self.origin.name.as_str(),
+            self.surroundings.policy_hash(),
+            self.relay.surroundings(),
+        )
     }
 
     /// Returns how to find out how many rows the held operation would touch, where that can be
@@ -101,14 +105,7 @@ impl<'a> Drive<'a> {
             self.relay.refuse_hold(changed(), now_us);
             return true;
         }
-        let content = hold::content(
-            &held,
-            &judged,
-            self.surroundings.asker(),
-            &self.origin,
-            self.surroundings.policy_hash(),
-            self.relay.surroundings(),
-        );
+        let content = self.content(&held, &judged);
         hold.consume(approval, content, judged);
         false
     }
