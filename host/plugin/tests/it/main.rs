@@ -19,4 +19,5 @@ mod receiver;
 mod slack;
 mod slack_approving;
 mod speed;
+mod tampering;
 mod webhook;
