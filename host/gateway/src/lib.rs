@@ -21,6 +21,7 @@ pub mod log;
 pub mod logins;
 mod meters;
 pub mod metrics;
+mod network;
 pub mod plugins;
 pub mod policy;
 pub mod postgres;
