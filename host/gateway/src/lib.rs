@@ -26,6 +26,7 @@ pub mod plugins;
 pub mod policy;
 pub mod postgres;
 mod recording;
+mod refused;
 pub mod revocation;
 pub mod secret;
 pub mod serve;

@@ -82,6 +82,15 @@ pub enum Event<'a> {
         /// Why, precisely; the client is told less.
         reason: &'a str,
     },
+    /// More clients of one network were turned away, within a minute, than are written down
+    /// one by one.
+    #[serde(rename = "login.refused-many")]
+    LoginsRefused {
+        /// The network: an address, or the first half of an IPv6 address.
+        client: &'a str,
+        /// How many more.
+        count: u64,
+    },
     /// People were asked whether something may happen.
     #[serde(rename = "approval.asked")]
     ApprovalAsked {

@@ -120,16 +120,7 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
 
 /// Writes down that a client was turned away.
 fn refused(services: &Services, client: &str, upstream: Option<&Upstream>, reason: &str) {
-    tracing::warn!(client, reason, "login refused");
-    services.meters.login_refused();
-    let event = Event::LoginRefused {
-        client,
-        resource: upstream.map(|upstream| &upstream.name),
-        reason,
-    };
-    if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
-        tracing::error!(%error, "a refused login could not be written down");
-    }
+    services.login_refused(client, upstream.map(|upstream| &upstream.name), reason);
 }
 
 /// A session's place among those allowed; given back when dropped.

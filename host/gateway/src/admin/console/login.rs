@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use model::event::Event;
 use model::{PrincipalKind, ResourceName};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
@@ -212,17 +211,8 @@ async fn endpoints(console: &Console) -> Result<std::sync::Arc<Endpoints>, Login
 fn refused(console: &Console, peer: Option<&Peer>, error: &LoginError) -> Response {
     let services = &console.site.services;
     let client = peer.map_or("unknown", Peer::as_str);
-    tracing::warn!(client, %error, fault = ?error.fault(), "a login to the console was refused");
-    services.meters.login_refused();
-    let reason = error.to_string();
-    let event = Event::LoginRefused {
-        client,
-        resource: Some(&ResourceName::new(ResourceName::GATEWAY)),
-        reason: &reason,
-    };
-    if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
-        tracing::error!(%error, "a refused login could not be written down");
-    }
+    let own = ResourceName::new(ResourceName::GATEWAY);
+    services.login_refused(client, Some(&own), &error.to_string());
     let status = match error.fault() {
         model::Fault::Client => StatusCode::FORBIDDEN,
         _ => StatusCode::SERVICE_UNAVAILABLE,
