@@ -89,6 +89,11 @@ pub(super) async fn begin(
     peer: Option<axum::Extension<Peer>>,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let peer = peer.as_ref().map(|peer| &peer.0);
+    let taken = console.logins.take(Peer::network(peer), clock::unix_seconds());
+    if let Err(wait) = taken {
+        return too_many(wait);
+    }
     let parameters = Parameters::read(query.as_deref().unwrap_or_default());
     match prepare(&console, return_to(parameters.get("to"))).await {
         Ok((cookie, address)) => {
@@ -97,6 +102,11 @@ pub(super) async fn begin(
         }
         Err(error) => refused(&console, peer.as_ref().map(|peer| &peer.0), &error),
     }
+}
+
+fn too_many(wait: u64) -> Response {
+    let detail = "Too many logins come from where you are.";
+    Problem::too_often(detail, wait).into_response()
 }
 
 async fn prepare(console: &Console, to: String) -> Result<(String, Url), LoginError> {
@@ -116,6 +126,11 @@ pub(super) async fn end(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let peer = peer.as_ref().map(|peer| &peer.0);
+    let (network, now) = (Peer::network(peer), clock::unix_seconds());
+    if let Some(wait) = console.logins.wait(network, now) {
+        return too_many(wait);
+    }
     let gone = Cookie::Login.set("", 0, &console.config);
     match log_in(&console, &headers, query.as_deref().unwrap_or_default()).await {
         Ok((cookie, to)) => {
@@ -124,7 +139,9 @@ pub(super) async fn end(
             (cookies, Redirect::to(&to)).into_response()
         }
         Err(error) => {
-            let refused = refused(&console, peer.as_ref().map(|peer| &peer.0), &error);
+            // What ends well was counted when it began.
+            console.logins.spend(network, now);
+            let refused = refused(&console, peer, &error);
             ([(SET_COOKIE, gone)], refused).into_response()
         }
     }
