@@ -5,6 +5,7 @@
 //! refusal has its own line in the log, and one bland sentence for the client.
 
 mod claims;
+mod discovered;
 mod error;
 mod fetch;
 mod introspect;

@@ -20,6 +20,7 @@ use super::fetch::{Answer, Fetcher};
 use super::login::basic;
 use super::provider::Provider;
 use super::{Identity, Login, TOKEN_BYTES_MAX, Verified, json};
+use super::discovered::Discovered;
 use crate::config::IntrospectionConfig;
 use crate::secret::Secret;
 
@@ -29,9 +30,6 @@ pub(crate) const QUESTIONS_MAX: usize = 8;
 /// How long one may take, the wait for its turn included; a client waits for it while logging
 /// in.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// How long is kept where the provider said to ask, in seconds.
-const ENDPOINT_FRESH: u64 = 3_600;
 
 /// What stands for a token wherever it must be told from others: its SHA-256.
 pub(crate) type TokenDigest = [u8; 32];
@@ -186,9 +184,9 @@ impl Provider {
 #[derive(Debug)]
 pub(super) struct Introspection {
     config: IntrospectionConfig,
-    turns: Semaphore,
-    /// Where the provider said to ask, and when, in seconds of Unix time.
-    endpoint: Mutex<Option<(u64, Url)>>,
+    turns: Turns,
+    /// Where the provider said to ask.
+    endpoint: Discovered<Url>,
 }
 
 /// Why a provider was not asked.
@@ -204,8 +202,8 @@ impl Introspection {
     pub(super) fn new(config: &IntrospectionConfig) -> Self {
         Self {
             config: config.clone(),
-            turns: Semaphore::new(QUESTIONS_MAX),
-            endpoint: Mutex::default(),
+            turns: Turns::new(),
+            endpoint: Discovered::default(),
         }
     }
 
@@ -233,15 +231,7 @@ impl Introspection {
         if let Some(url) = &self.config.url {
             return Ok(url.clone());
         }
-        let mut known = self.endpoint.lock().await;
-        match &*known {
-            Some((at, url)) if (*at..at.saturating_add(ENDPOINT_FRESH)).contains(&now) => Ok(url.clone()),
-            _ => {
-                let url = fetcher.introspection(issuer).await?;
-                *known = Some((now, url.clone()));
-                Ok(url)
-            }
-        }
+        self.endpoint.get(now, fetcher.introspection(issuer)).await
     }
 }
 
