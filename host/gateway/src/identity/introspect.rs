@@ -4,28 +4,30 @@
 //! as no. Tokens that are no JWTs are told by the answer alone, which then goes through the
 //! same checks as the claims of a JWT.
 
+mod turns;
+
 use std::fmt;
 use std::time::Duration;
 
 use model::Principal;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+pub(crate) use self::turns::QUESTIONS_MAX;
+#[cfg(test)]
+pub(super) use self::turns::{ARRIVALS_MAX, WAITING_MAX};
+use self::turns::{Asker, Place, Turns};
 use super::claims::{self, Claims};
+use super::discovered::Discovered;
 use super::error::{KeysError, TokenError, shown};
 use super::fetch::{Answer, Fetcher};
 use super::login::basic;
 use super::provider::Provider;
 use super::{Identity, Login, TOKEN_BYTES_MAX, Verified, json};
-use super::discovered::Discovered;
 use crate::config::IntrospectionConfig;
 use crate::secret::Secret;
-
-/// How many questions to one provider at once: each has a connection of its own there.
-pub(crate) const QUESTIONS_MAX: usize = 8;
 
 /// How long one may take, the wait for its turn included; a client waits for it while logging
 /// in.
@@ -102,7 +104,7 @@ impl Identity {
         let Some(token) = &login.token else { return Ok(()) };
         let named = self.named(&token.identity);
         let provider = named.map_err(|error| TokenError::NotIntrospected(error.to_string()))?;
-        let answer = provider.introspect(token.text.expose(), now).await?;
+        let answer = provider.introspect(token.text.expose(), Asker::Live, now).await?;
         same_token(&answer, principal)
     }
 
@@ -118,7 +120,7 @@ impl Identity {
         let Some((introspection, _)) = provider.introspection() else {
             return Ok(verified);
         };
-        let answer = provider.introspect(token.as_bytes(), now).await?;
+        let answer = provider.introspect(token.as_bytes(), Asker::Signed, now).await?;
         same_token(&answer, &verified.principal)?;
         verified.login.token = Some(introspection.keep(provider, token));
         Ok(verified)
@@ -143,7 +145,9 @@ impl Identity {
         token: &str,
         now: u64,
     ) -> Result<Verified, TokenError> {
-        let answer = provider.introspect(token.as_bytes(), now).await?;
+        let answer = provider
+            .introspect(token.as_bytes(), Asker::Stranger, now)
+            .await?;
         // Providers answer about refresh tokens too, and those are for them alone.
         let kind = answer.get("token_type").map(Value::as_str);
         if kind.is_some_and(|kind| kind.is_none_or(|kind| !kind.eq_ignore_ascii_case("bearer"))) {
@@ -166,12 +170,15 @@ fn is_bearer(text: &str) -> bool {
 
 impl Provider {
     /// Returns what the provider says of an active token.
-    async fn introspect(&self, token: &[u8], now: u64) -> Result<Claims, TokenError> {
+    async fn introspect(&self, token: &[u8], asker: Asker, now: u64) -> Result<Claims, TokenError> {
         let unasked = |error: &dyn fmt::Display| TokenError::NotIntrospected(error.to_string());
         let Some((introspection, fetcher)) = self.introspection() else {
             return Err(unasked(&KeysError::NotYet));
         };
-        let asked = introspection.ask(fetcher, &self.config.issuer, token, now);
+        let Some(place) = introspection.turns.place(asker) else {
+            return Err(unasked(&"too many wait for its answers"));
+        };
+        let asked = introspection.ask(&place, fetcher, &self.config.issuer, token, now);
         match tokio::time::timeout(ANSWER, asked).await {
             Ok(Ok(answer)) => read(&answer),
             Ok(Err(error)) => Err(unasked(&error)),
@@ -211,9 +218,15 @@ impl Introspection {
         KeptToken::new(&provider.config.name, token, self.config.every)
     }
 
-    async fn ask(&self, fetcher: &Fetcher, issuer: &str, token: &[u8], now: u64) -> Result<Answer, AskError> {
-        // Never closed: without a turn there is only waiting, and the caller's time is bounded.
-        let _turn = self.turns.acquire().await;
+    async fn ask(
+        &self,
+        place: &Place<'_>,
+        fetcher: &Fetcher,
+        issuer: &str,
+        token: &[u8],
+        now: u64,
+    ) -> Result<Answer, AskError> {
+        let _turn = place.turn().await;
         let endpoint = self.endpoint(fetcher, issuer, now).await?;
         // Looked up each time: whoever changes it at the provider need not start the gateway anew.
         let secret = self.config.client_secret.resolve()?;
