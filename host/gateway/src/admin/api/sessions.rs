@@ -158,11 +158,11 @@ async fn page(
         Some(cursor) => site.cursors.open(&list, cursor)?.parse().unwrap_or(0),
         None => site.services.journal.size(),
     };
-    let found = look(site, wanted, before, limit).await?;
+    let found = look(site, who, wanted, before, limit).await?;
     let mut sessions = Vec::with_capacity(found.entries.len());
     for (_, end) in &found.entries {
         let id = end["session"].as_str().unwrap_or_default();
-        let begun = begun(site, id).await?;
+        let begun = begun(site, who, id).await?;
         sessions.push(of_entries(id, begun.as_ref(), Some(end)));
     }
     Ok(SessionPage {
@@ -171,15 +171,16 @@ async fn page(
     })
 }
 
-/// Returns how a session began, as the journal says.
-pub(crate) async fn begun(site: &Site, id: &str) -> Result<Option<Value>, Problem> {
+/// Returns how a session began, as the journal says, to somebody whose turn it is to read.
+pub(crate) async fn begun(site: &Site, who: &Principal, id: &str) -> Result<Option<Value>, Problem> {
+    let turn = site.reads.turn(who.key()).await?;
     let (reader, starts, id) = (
         site.services.journal.reader(),
         Arc::clone(&site.starts),
         id.to_owned(),
     );
     let looking = tokio::task::spawn_blocking(move || {
-        let mut starts = starts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = turn;
         starts.find(&reader, &id, &mut 0)
     });
     match looking.await {
@@ -256,7 +257,7 @@ pub(crate) async fn show(
     let deed = Deed::read("show session", format!("session/{id}"));
     let (services, who) = (&site.services, &caller.principal);
     let found = async {
-        find(&site, id)
+        find(&site, who, id)
             .await?
             .ok_or_else(|| Problem::not_found("session"))
     };
@@ -274,13 +275,13 @@ pub(crate) async fn show(
 }
 
 /// Returns a session, live or as the journal has it.
-pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBody>, Problem> {
+async fn find(site: &Site, who: &Principal, id: SessionId) -> Result<Option<SessionBody>, Problem> {
     let live = site.services.sessions.list();
     if let Some(live) = live.iter().find(|live| live.id == id) {
         return Ok(Some(of_live(live)));
     }
     let name = id.to_string();
-    let Some(start) = begun(site, &name).await? else {
+    let Some(start) = begun(site, who, &name).await? else {
         return Ok(None);
     };
     let wanted = Wanted {
@@ -289,7 +290,7 @@ pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBod
         since_us: start["t_us"].as_u64().unwrap_or(0),
         ..Wanted::default()
     };
-    let found = look(site, wanted, site.services.journal.size(), 1).await?;
+    let found = look(site, who, wanted, site.services.journal.size(), 1).await?;
     let end = found.entries.first().map(|(_, end)| end);
     Ok(Some(of_entries(&name, Some(&start), end)))
 }

@@ -163,10 +163,11 @@ async fn page(
         .get("before")
         .and_then(|before| before.parse().ok());
     let before = before.unwrap_or_else(|| site.services.journal.size());
-    let found = look(site, wanted, before, ROWS_MAX).await?;
+    let who = &here.visitor.principal;
+    let found = look(site, who, wanted, before, ROWS_MAX).await?;
     let mut rows = Vec::new();
     for (_, end) in &found.entries {
-        let start = begun(site, end["session"].as_str().unwrap_or_default()).await?;
+        let start = begun(site, who, end["session"].as_str().unwrap_or_default()).await?;
         rows.extend(Row::of_end(end, start.as_ref()));
     }
     let next = found.next.map(|next| here.with("before", &next.to_string()));
@@ -229,8 +230,8 @@ async fn one(
     id: SessionId,
     only: Option<String>,
 ) -> Result<SessionPage, Problem> {
-    let (site, name) = (&console.site, id.to_string());
-    let start = begun(site, &name)
+    let (site, name, reader) = (&console.site, id.to_string(), &here.visitor.principal);
+    let start = begun(site, reader, &name)
         .await?
         .ok_or_else(|| Problem::not_found("session"))?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -249,7 +250,7 @@ async fn one(
     let live = site.services.sessions.list().iter().any(|live| live.id == id);
     let ended = match live {
         true => None,
-        false => look(site, of_session(&["session.end"]), size, 1)
+        false => look(site, reader, of_session(&["session.end"]), size, 1)
             .await?
             .entries
             .pop(),
@@ -258,7 +259,7 @@ async fn one(
         .parameters
         .get("before")
         .and_then(|before| before.parse().ok());
-    let found = look(site, of_session(&[]), before.unwrap_or(size), ENTRIES_MAX).await?;
+    let found = look(site, reader, of_session(&[]), before.unwrap_or(size), ENTRIES_MAX).await?;
     let (who, issuer) = who(&key);
     Ok(SessionPage {
         shell: here.shell(console, "Session").await,
