@@ -90,6 +90,10 @@ async fn cookies_are_for_this_host_over_tls_and_for_no_script() {
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
     // 256 bits, in base64url.
+    assert!(
+        session[0].contains("; Max-Age=3600"),
+        "groups grow old: {session:?}"
+    );
     let value = session[0].split(['=', ';']).nth(1).expect("a value");
     assert_eq!(value.len(), 43);
     assert!(
