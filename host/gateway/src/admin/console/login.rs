@@ -197,6 +197,15 @@ async fn let_in(
     let written = perform_own(&console.site.services, &who.principal, Door::Console, deed, begun).await;
     // The log has the reason already.
     written.map_err(|problem| LoginError::NotBegun(problem.detail))?;
+    let services = &console.site.services;
+    // Looked at only now: a logout that came in meanwhile has missed this session, or ended it.
+    if let Err(error) = services.identity.check_logged_in(&who.principal, &who.login()) {
+        console.state.end_console_session(CookieHash::of(&cookie)).await?;
+        return Err(error.into());
+    }
+    // Whoever answers through a channel may never connect to anything else.
+    let own = ResourceName::new(ResourceName::GATEWAY);
+    services.access.note(&who.principal, &own, now_us);
     Ok(cookie)
 }
 

@@ -31,6 +31,7 @@ fn who(subject: &str, provider_session: &str) -> LoggedIn {
             token_id: None,
         },
         provider_session: Some(provider_session.to_owned()),
+        issued: NOW / 1_000_000,
     }
 }
 
