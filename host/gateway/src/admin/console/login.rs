@@ -100,7 +100,7 @@ pub(super) async fn begin(
             let cookie = Cookie::Login.set(&cookie, LOGIN_US / 1_000_000, &console.config);
             ([(SET_COOKIE, cookie)], Redirect::to(address.as_str())).into_response()
         }
-        Err(error) => refused(&console, peer.as_ref().map(|peer| &peer.0), &error),
+        Err(error) => refused(&console, peer, &error),
     }
 }
 
