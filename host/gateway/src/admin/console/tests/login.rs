@@ -5,6 +5,7 @@ use super::flow::{Browser, Seen, Stage, form};
 use super::html::check;
 use crate::admin::console::LOGINS_MAX;
 use crate::admin::console::front::HEADERS;
+use crate::clock;
 
 const SESSION: &str = "__Host-tidegate";
 const LOGIN: &str = "__Host-tidegate-login";
@@ -89,11 +90,11 @@ async fn cookies_are_for_this_host_over_tls_and_for_no_script() {
         }
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
-    // 256 bits, in base64url.
     assert!(
         session[0].contains("; Max-Age=3600"),
         "groups grow old: {session:?}"
     );
+    // 256 bits, in base64url.
     let value = session[0].split(['=', ';']).nth(1).expect("a value");
     assert_eq!(value.len(), 43);
     assert!(
@@ -275,11 +276,6 @@ async fn the_provider_can_end_a_session() {
 }
 
 #[tokio::test]
-async fn whoever_is_shut_out_is_shut_out_here_too() {
-    let stage = Stage::new().await;
-    let mut alice = stage.logged_in("alice", &[]).await;
-    let who = model::Principal {
-#[tokio::test]
 async fn a_logout_while_somebody_logs_in_ends_that_login_too() {
     let stage = Stage::new().await;
     let mut browser = stage.browser();
@@ -370,6 +366,11 @@ async fn what_somebody_may_see_is_judged_for_this_door_and_written_down_as_judge
     assert_eq!(shown, [expected]);
 }
 
+#[tokio::test]
+async fn whoever_is_shut_out_is_shut_out_here_too() {
+    let stage = Stage::new().await;
+    let mut alice = stage.logged_in("alice", &[]).await;
+    let who = model::Principal {
         identity: "corp".to_owned(),
         issuer: stage.provider.issuer.clone(),
         subject: "root".to_owned(),
