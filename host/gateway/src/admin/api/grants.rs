@@ -294,6 +294,28 @@ async fn ask(site: &Site, who: &Arc<Principal>, asked: NewGrant) -> Result<Answe
         (status = 200, description = "It is revoked.", body = RevokedBody),
         (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
     ),
+/// Takes a grant back, at whichever door somebody wants it.
+pub(crate) async fn revoke_grant(
+    site: &Site,
+    who: &Principal,
+    door: Door,
+    id: GrantId,
+    reason: &str,
+) -> Result<RevokedBody, Problem> {
+    let deed = Deed {
+        verb: "revoke grant",
+        kind: OperationKind::Privilege,
+        object: format!("grant/{id}"),
+        text: format!("revoke grant {id}: {reason}"),
+    };
+    let revoked = revoke(&site.services, Revocation::Grant(id), reason, who);
+    if is_own(site, who, id) {
+        perform_own(&site.services, who, door, deed, revoked).await
+    } else {
+        perform(&site.services, who, door, deed, revoked).await
+    }
+}
+
 )]
 pub(crate) async fn take_back(
     State(site): State<Site>,
@@ -302,26 +324,14 @@ pub(crate) async fn take_back(
     Content { value, .. }: Content<ReasonBody>,
 ) -> Result<Reply<RevokedBody>, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke grant",
-            kind: OperationKind::Privilege,
-            object: format!("grant/{id}"),
-            text: format!("revoke grant {id}: {}", value.reason),
-        };
-        let (services, who) = (&site.services, &caller.principal);
-        let revoked = revoke(services, Revocation::Grant(id), &value.reason, who);
-        let done = if is_own(&site, who, id) {
-            perform_own(services, who, Door::Api, deed, revoked).await
-        } else {
-            perform(services, who, Door::Api, deed, revoked).await
-        };
-        done.map(Reply)
+        let revoked = revoke_grant(&site, &caller.principal, Door::Api, id, &value.reason);
+        revoked.await.map(Reply)
     })
     .await
 }
 
 /// Whether a grant that holds is this principal's own.
-pub(crate) fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
+fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
     let (grants, now_us) = (&site.services.grants, clock::unix_us());
     let resources = site.services.upstreams.keys().map(ResourceName::new);
     resources

@@ -171,6 +171,18 @@ pub(crate) async fn set(
         let done = lock(&site, &caller.principal, Door::Api, value);
         site.answers.once(once, clock::unix_us(), done).await
     })
+    let revoked = set_lock(&site.services, who, door, target, &asked.reason).await?;
+    Answer::new(StatusCode::CREATED, &revoked)
+}
+
+/// Shuts somebody or something out, at whichever door somebody wants it.
+pub(crate) async fn set_lock(
+    services: &Services,
+    who: &Principal,
+    door: Door,
+    target: LockTarget,
+    reason: &str,
+) -> Result<RevokedBody, Problem> {
     .await
 }
 
@@ -184,12 +196,11 @@ async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Resul
     let deed = Deed {
         verb: "revoke",
         kind: OperationKind::Privilege,
-        text: format!("revoke {object}: {}", asked.reason),
+        text: format!("revoke {object}: {reason}"),
         object,
     };
-    let revoked = revoke(&site.services, Revocation::Lock(target), &asked.reason, who);
-    let revoked = perform(&site.services, who, door, deed, revoked).await?;
-    Answer::new(StatusCode::CREATED, &revoked)
+    let revoked = revoke(services, Revocation::Lock(target), reason, who);
+    perform(services, who, door, deed, revoked).await
 }
 
 /// Lifts a lock.
@@ -210,21 +221,30 @@ pub(crate) async fn lift(
     Id(id): Id<LockId>,
 ) -> Result<Reply<SetLock>, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "lift lock",
-            kind: OperationKind::Privilege,
-            object: format!("lock/{id}"),
-            text: format!("lift lock {id}"),
-        };
-        let (services, who) = (&site.services, &caller.principal);
-        let lifted = async {
-            match services.locks.lift(id, who).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(Problem::not_found("lock")),
-                Err(error) => Err(Problem::broken("the lock could not be lifted", &error)),
-            }
-        };
-        perform(services, who, Door::Api, deed, lifted).await?;
+        lift_lock(&site.services, &caller.principal, Door::Api, id).await?;
+/// Lifts a lock, at whichever door somebody wants it.
+pub(crate) async fn lift_lock(
+    services: &Services,
+    who: &Principal,
+    door: Door,
+    id: LockId,
+) -> Result<(), Problem> {
+    let deed = Deed {
+        verb: "lift lock",
+        kind: OperationKind::Privilege,
+        object: format!("lock/{id}"),
+        text: format!("lift lock {id}"),
+    };
+    let lifted = async {
+        match services.locks.lift(id, who).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Problem::not_found("lock")),
+            Err(error) => Err(Problem::broken("the lock could not be lifted", &error)),
+        }
+    };
+    perform(services, who, door, deed, lifted).await
+}
+
         Ok(Reply(SetLock { id: id.to_string() }))
     })
     .await

@@ -20,6 +20,7 @@ use crate::admin::problem::{Problem, ProblemBody};
 use crate::admin::search::Wanted;
 use crate::cli::terminal::moment;
 use crate::postgres::{Doing, Live};
+use crate::services::Services;
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -311,19 +312,30 @@ async fn find(site: &Site, who: &Principal, id: SessionId) -> Result<Option<Sess
 pub(crate) async fn end(
     State(site): State<Site>,
     caller: Caller,
+
+/// Ends a live session, at whichever door somebody wants it.
+pub(crate) async fn end_session(
+    services: &Services,
+    who: &Principal,
+    door: Door,
+    id: SessionId,
+    reason: &str,
+) -> Result<RevokedBody, Problem> {
+    let deed = Deed {
+        verb: "revoke",
+        kind: OperationKind::Privilege,
+        object: format!("session/{id}"),
+        text: format!("end session {id}: {reason}"),
+    };
+    let revoked = revoke(services, Revocation::Session(id), reason, who);
+    perform(services, who, door, deed, revoked).await
+}
     Id(id): Id<SessionId>,
     Content { value, .. }: Content<ReasonBody>,
 ) -> Result<Reply<RevokedBody>, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke",
-            kind: OperationKind::Write,
-            object: format!("session/{id}"),
-            text: format!("end session {id}: {}", value.reason),
-        };
-        let (services, who) = (&site.services, &caller.principal);
-        let revoked = revoke(services, Revocation::Session(id), &value.reason, who);
-        perform(services, who, Door::Api, deed, revoked).await.map(Reply)
+        let ended = end_session(&site.services, &caller.principal, Door::Api, id, &value.reason);
+        ended.await.map(Reply)
     })
     .await
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use model::{OperationKind, Revocation, SessionId};
+use model::SessionId;
 use serde_json::Value;
 
 use super::Console;
@@ -15,8 +15,7 @@ use super::text::{Moment, Text, who};
 use super::timeline::{Event, events};
 use super::visitor::Here;
 use crate::admin::api::journal::look;
-use crate::admin::api::locks::revoke;
-use crate::admin::api::sessions::begun;
+use crate::admin::api::sessions::{begun, end_session};
 use crate::admin::input::Id;
 use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
 use crate::admin::problem::Problem;
@@ -289,15 +288,8 @@ pub(super) async fn end(
 ) -> Result<Response, Problem> {
     let reason = form.filled("reason")?.to_owned();
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke",
-            kind: OperationKind::Privilege,
-            object: format!("session/{id}"),
-            text: format!("end session {id}: {reason}"),
-        };
         let (services, visitor) = (&console.site.services, &form.here.visitor.principal);
-        let revoked = revoke(services, Revocation::Session(id), &reason, visitor);
-        perform(services, visitor, Door::Console, deed, revoked).await?;
+        end_session(services, visitor, Door::Console, id, &reason).await?;
         Ok(Redirect::to(&format!("/console/sessions/{id}")).into_response())
     })
     .await
