@@ -170,6 +170,35 @@ where
     running.carry_out(work).await
 }
 
+/// Lists things that are each somebody's: those of the principal that is asked for, or all, for
+/// whoever may list all; else the lister's own, and of anybody else's none. `page` returns those
+/// of a principal (`issuer|subject`), or all.
+///
+/// # Errors
+/// It cannot be written down, or the work failed.
+pub(crate) async fn list_of<T, F>(
+    services: &Services,
+    lister: &Principal,
+    door: Door,
+    deed: Deed,
+    asked: Option<&str>,
+    page: impl FnOnce(Option<String>) -> F,
+) -> Result<T, Problem>
+where
+    T: Default,
+    F: Future<Output = Result<T, Problem>>,
+{
+    if may(services, lister, door, &deed) {
+        let page = page(asked.map(str::to_owned));
+        return perform(services, lister, door, deed, page).await;
+    }
+    let own = lister.key();
+    if asked.is_some_and(|asked| asked != own) {
+        return Ok(T::default());
+    }
+    perform_own(services, lister, door, deed, page(Some(own))).await
+}
+
 /// Has a deed judged and written down. What it returns must be ended.
 ///
 /// # Errors

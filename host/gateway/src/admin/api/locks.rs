@@ -12,7 +12,7 @@ use crate::admin::input::{Content, Id};
 use crate::admin::operation::{Deed, Door, perform, to_its_end};
 use crate::admin::output::Reply;
 use crate::admin::problem::{Problem, ProblemBody};
-use crate::admin::repeat::{Answer, Once, key};
+use crate::admin::repeat::{Answer, Once};
 use crate::cli::terminal::moment;
 use crate::clock;
 use crate::grants::GrantError;
@@ -161,16 +161,16 @@ pub(crate) async fn set(
     headers: HeaderMap,
     Content { value, digest }: Content<NewLock>,
 ) -> Result<Answer, Problem> {
-    let once = Once {
-        principal: caller.principal.key(),
-        path: "/api/v1/locks".to_owned(),
-        key: key(&headers)?,
-        digest,
-    };
+    let once = Once::of(&caller.principal, "/api/v1/locks", &headers, digest)?;
     to_its_end(async move {
         let done = lock(&site, &caller.principal, Door::Api, value);
         site.answers.once(once, clock::unix_us(), done).await
     })
+    .await
+}
+
+async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Result<Answer, Problem> {
+    let target = LockTarget::try_from(asked.target)?;
     let revoked = set_lock(&site.services, who, door, target, &asked.reason).await?;
     Answer::new(StatusCode::CREATED, &revoked)
 }
@@ -183,11 +183,6 @@ pub(crate) async fn set_lock(
     target: LockTarget,
     reason: &str,
 ) -> Result<RevokedBody, Problem> {
-    .await
-}
-
-async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Result<Answer, Problem> {
-    let target = LockTarget::try_from(asked.target)?;
     let object = match &target {
         LockTarget::Principal(key) => format!("principal/{key}"),
         LockTarget::Resource(name) => format!("resource/{name}"),
@@ -222,6 +217,11 @@ pub(crate) async fn lift(
 ) -> Result<Reply<SetLock>, Problem> {
     to_its_end(async move {
         lift_lock(&site.services, &caller.principal, Door::Api, id).await?;
+        Ok(Reply(SetLock { id: id.to_string() }))
+    })
+    .await
+}
+
 /// Lifts a lock, at whichever door somebody wants it.
 pub(crate) async fn lift_lock(
     services: &Services,
@@ -243,11 +243,6 @@ pub(crate) async fn lift_lock(
         }
     };
     perform(services, who, door, deed, lifted).await
-}
-
-        Ok(Reply(SetLock { id: id.to_string() }))
-    })
-    .await
 }
 
 /// Revokes, once it was judged and written down.

@@ -13,7 +13,7 @@ use super::locks::{RevokedBody, revoke};
 use crate::admin::Site;
 use crate::admin::caller::Caller;
 use crate::admin::input::{Content, Id, Parameters};
-use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
+use crate::admin::operation::{Deed, Door, list_of, may, perform, perform_own, to_its_end};
 use crate::admin::output::Reply;
 use crate::admin::page::limit;
 use crate::admin::problem::{Problem, ProblemBody};
@@ -40,7 +40,7 @@ pub(crate) struct Query {
 }
 
 /// Sessions.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct SessionPage {
     /// All that the caller may see; those that live, the oldest first.
     pub(crate) sessions: Vec<SessionBody>,
@@ -113,18 +113,9 @@ pub(crate) async fn list(
 ) -> Result<Reply<SessionPage>, Problem> {
     let deed = Deed::read("list sessions", "sessions");
     let (services, who) = (&site.services, &caller.principal);
-    if may(services, who, Door::Api, &deed) {
-        let page = page(&site, &query, who, query.principal.clone());
-        return perform(services, who, Door::Api, deed, page).await.map(Reply);
-    }
-    if query.principal.as_ref().is_some_and(|asked| *asked != who.key()) {
-        return Ok(Reply(SessionPage {
-            sessions: Vec::new(),
-            next: None,
-        }));
-    }
-    let page = page(&site, &query, who, Some(who.key()));
-    perform_own(services, who, Door::Api, deed, page).await.map(Reply)
+    let page = |principal| page(&site, &query, who, principal);
+    let listed = list_of(services, who, Door::Api, deed, query.principal.as_deref(), page);
+    listed.await.map(Reply)
 }
 
 async fn page(
@@ -312,6 +303,15 @@ async fn find(site: &Site, who: &Principal, id: SessionId) -> Result<Option<Sess
 pub(crate) async fn end(
     State(site): State<Site>,
     caller: Caller,
+    Id(id): Id<SessionId>,
+    Content { value, .. }: Content<ReasonBody>,
+) -> Result<Reply<RevokedBody>, Problem> {
+    to_its_end(async move {
+        let ended = end_session(&site.services, &caller.principal, Door::Api, id, &value.reason);
+        ended.await.map(Reply)
+    })
+    .await
+}
 
 /// Ends a live session, at whichever door somebody wants it.
 pub(crate) async fn end_session(
@@ -329,13 +329,4 @@ pub(crate) async fn end_session(
     };
     let revoked = revoke(services, Revocation::Session(id), reason, who);
     perform(services, who, door, deed, revoked).await
-}
-    Id(id): Id<SessionId>,
-    Content { value, .. }: Content<ReasonBody>,
-) -> Result<Reply<RevokedBody>, Problem> {
-    to_its_end(async move {
-        let ended = end_session(&site.services, &caller.principal, Door::Api, id, &value.reason);
-        ended.await.map(Reply)
-    })
-    .await
 }
