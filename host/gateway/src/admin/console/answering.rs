@@ -195,7 +195,7 @@ pub(super) async fn answer(
         }
         let approvals = &console.site.services.approvals;
         let voted = approvals
-            .vote(id, who, agrees, &comment, Door::Console.label())
+            .vote(id, Some(seen), who, agrees, &comment, Door::Console.label())
             .await;
         match voted {
             Ok(_) => Ok(Redirect::to(&format!("/console/approvals/{id}")).into_response()),
