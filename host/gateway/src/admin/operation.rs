@@ -72,26 +72,24 @@ impl Deed {
 
     fn facts(&self) -> Facts {
         let writes = self.kind > OperationKind::Read;
-        Facts {
-            statements: vec![StatementFacts {
-                verb: self.verb.to_owned(),
-                nested: Vec::new(),
-                kind: self.kind,
-                writes,
-                utility: false,
-                relations: vec![RelationUse {
-                    schema: None,
-                    name: self.object.clone(),
-                    access: if writes { Access::Write } else { Access::Read },
-                    tags: Vec::new(),
-                }],
-                columns: Vec::new(),
-                functions: Vec::new(),
-                predicates: Vec::new(),
-                has_where: true,
-                limit: None,
+        Facts::of(StatementFacts {
+            verb: self.verb.to_owned(),
+            nested: Vec::new(),
+            kind: self.kind,
+            writes,
+            utility: false,
+            relations: vec![RelationUse {
+                schema: None,
+                name: self.object.clone(),
+                access: if writes { Access::Write } else { Access::Read },
+                tags: Vec::new(),
             }],
-        }
+            columns: Vec::new(),
+            functions: Vec::new(),
+            predicates: Vec::new(),
+            has_where: true,
+            limit: None,
+        })
     }
 }
 
