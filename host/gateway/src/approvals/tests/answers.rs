@@ -83,9 +83,8 @@ async fn an_answer_to_what_was_looked_at_does_not_count_once_that_has_changed() 
     };
     let id = stage.ask(two).await.id;
     let answer = async |seen, subject| {
-        let answered = stage
-            .approvals
-            .vote(id, Some(seen), &dba(subject), true, "", "api");
+        let voter = dba(subject);
+        let answered = stage.approvals.vote(id, Some(seen), &voter, true, "", "api");
         answered.await.map(|kept| kept.approval.standing)
     };
     assert!(matches!(answer(0, "bob").await, Ok(Standing::Pending)));
