@@ -78,7 +78,12 @@ impl Access {
     }
 
     /// Takes note that a principal was let in to a resource. Never waits: it is stored later.
+    /// Whoever acts through somebody else was not here: the token is the other's, and says no
+    /// more of when they logged in, or in which groups they are since.
     pub fn note(&self, principal: &Principal, resource: &ResourceName, now_us: u64) {
+        if !principal.delegation.is_empty() {
+            return;
+        }
         let key = (principal.key(), resource.clone());
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= WAITING_MAX && !waiting.contains_key(&key) {
@@ -95,15 +100,17 @@ impl Access {
         waiting.insert(key, seen);
     }
 
-    /// Returns when, where and with which groups a principal (`issuer|subject`) was last let
-    /// in, stored yet or not.
+    /// Returns when, where and with which groups a person (`issuer|subject`) was last let in,
+    /// stored yet or not. Agents that go by the same name do not count.
     ///
     /// # Errors
     /// The state database cannot be read.
     pub async fn last_seen(&self, principal: &str) -> Result<Option<Seen>, StateError> {
         let waiting = {
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = waiting.values().filter(|seen| seen.principal == principal);
+            let own = waiting
+                .values()
+                .filter(|seen| seen.principal == principal && seen.kind == PrincipalKind::Person);
             own.max_by_key(|seen| seen.last_us).cloned()
         };
         let stored = self.state.last_seen(principal).await?;

@@ -20,13 +20,14 @@ pub(crate) mod operation;
 pub(crate) mod output;
 pub(crate) mod page;
 pub(crate) mod problem;
+pub(crate) mod reads;
 pub(crate) mod repeat;
 pub(crate) mod search;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -39,6 +40,7 @@ pub use self::console::Console;
 use self::feed::Feed;
 pub use self::listener::serve;
 use self::page::Cursors;
+use self::reads::Reads;
 use self::repeat::Answers;
 use self::search::Starts;
 use crate::services::Services;
@@ -73,7 +75,9 @@ pub struct Site {
     /// Where the next pages of lists begin.
     pub(crate) cursors: Arc<Cursors>,
     /// How sessions began, as far as anybody asked.
-    pub(crate) starts: Arc<Mutex<Starts>>,
+    pub(crate) starts: Arc<Starts>,
+    /// Who reads the journal at this moment.
+    pub(crate) reads: Arc<Reads>,
     /// A permit for each recording that is being read.
     pub(crate) replays: Arc<Semaphore>,
     /// A permit for each stream of changes.
@@ -94,6 +98,7 @@ impl Site {
             answers: Arc::default(),
             cursors: Arc::new(Cursors::new()),
             starts: Arc::default(),
+            reads: Arc::default(),
             replays: Arc::new(Semaphore::new(REPLAYS_MAX)),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             feed: Feed::start(services.journal.clone(), stop.clone()),

@@ -232,11 +232,8 @@ impl Grants {
         write_down(&inner.journal, &event)
             .await
             .map_err(GrantError::Journal)?;
-        let told = match reason.trim() {
-            "" => "the grant was taken back".to_owned(),
-            reason => format!("the grant was taken back: {reason}"),
-        };
-        let ended = inner.end(&[Arc::clone(&grant)], &told);
+        let ending = Ending::because(Rule::SessionEnded, "the grant was taken back", reason);
+        let ended = inner.end(&[Arc::clone(&grant)], ending);
         inner.state.revoke_grant(id, &by, now_us).await?;
         let grant = Grant {
             revoked: Some((now_us, by)),
@@ -289,7 +286,7 @@ impl Grants {
         if due.is_empty() {
             return;
         }
-        inner.end(&due, "the grant has ended; ask again for more time");
+        inner.end(&due, Ending::of_grant());
         for grant in &due {
             let event = Event::GrantEnded {
                 grant: grant.id,
@@ -328,14 +325,10 @@ impl Grants {
 
 impl Inner {
     /// Lets grants hold no more, and ends what depends on them; returns how many sessions.
-    fn end(&self, grants: &[Arc<Grant>], told: &str) -> usize {
+    fn end(&self, grants: &[Arc<Grant>], ending: Ending) -> usize {
         let ids: HashSet<GrantId> = grants.iter().map(|grant| grant.id).collect();
         self.held.store(Arc::new(self.held.load().without(&ids)));
         self.changed.notify_one();
-        let ending = Ending {
-            rule: Rule::SessionEnded,
-            reason: told.into(),
-        };
         self.sessions.end_where(
             &|live| live.grant.is_some_and(|grant| ids.contains(&grant)),
             ending,

@@ -5,6 +5,7 @@
 //! refusal has its own line in the log, and one bland sentence for the client.
 
 mod claims;
+mod discovered;
 mod error;
 mod fetch;
 mod introspect;
@@ -67,6 +68,20 @@ pub struct LoggedIn {
     pub principal: Principal,
     /// The provider's name for its own session (`sid`), by which it says that it has ended.
     pub provider_session: Option<String>,
+    /// When the token was issued, in seconds of Unix time.
+    pub issued: u64,
+}
+
+impl LoggedIn {
+    /// Returns what is known of the login.
+    #[must_use]
+    pub fn login(&self) -> Login {
+        Login {
+            provider_session: self.provider_session.clone(),
+            issued: Some(self.issued),
+            token: None,
+        }
+    }
 }
 
 /// The configured identity providers and their keys.

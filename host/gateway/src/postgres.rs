@@ -8,6 +8,7 @@ mod ephemeral;
 mod estimate;
 mod hold;
 mod login;
+mod over;
 mod own;
 mod session;
 mod sessions;

@@ -150,7 +150,7 @@ impl Reach<'_> {
         let end = || {
             sessions_ended = self.sessions.end_where(
                 |live| target.hits(&live.principal, &live.resource),
-                ending(Rule::Locked, "your access was revoked", reason),
+                Ending::because(Rule::Locked, "your access was revoked", reason),
             );
         };
         let lock = self.locks.set_and(target.clone(), reason, by, end).await?.id;
@@ -182,7 +182,7 @@ impl Reach<'_> {
             .map_err(StateError::Journal)?;
         let sessions_ended = self.sessions.end_where(
             |live| live.id == session,
-            ending(Rule::SessionEnded, "your session was ended", reason),
+            Ending::because(Rule::SessionEnded, "your session was ended", reason),
         );
         Ok(Revoked {
             lock: None,
@@ -195,18 +195,6 @@ impl Reach<'_> {
 fn is_key(key: &str) -> bool {
     let (issuer, subject) = key.split_once('|').unwrap_or_default();
     key.len() <= KEY_BYTES_MAX && !issuer.is_empty() && !subject.is_empty()
-}
-
-/// What a session is told that ends because of this.
-fn ending(rule: Rule, what: &str, reason: &str) -> Ending {
-    let told = match reason.trim() {
-        "" => what.to_owned(),
-        reason => format!("{what}: {reason}"),
-    };
-    Ending {
-        rule,
-        reason: told.into(),
-    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::policy::{Names, Policy};
 use crate::postgres::{Notice, Sessions, Upstream, serve_client};
+use crate::refused::{self, Refused};
 use crate::services::{Scopes, Services};
 use crate::state::State;
 use crate::workers::Workers;
@@ -303,6 +304,7 @@ impl Gateway {
             login_max: config.limits.login,
             pseudonym_key: pseudonym_key(config)?,
             meters: Meters::new(),
+            refused: Refused::new(),
             scopes: Scopes::default(),
         };
         Ok(Self {
@@ -323,7 +325,8 @@ impl Gateway {
     }
 
     /// Begins what runs beside the sessions: exporters, the anchor of the journal, the time of
-    /// approvals, the ends of grants, the logins of sessions, and what is remembered of who was here.
+    /// approvals, the ends of grants, the logins of sessions, and what is remembered of who was here
+    /// and who was turned away.
     fn begin_background(
         &self,
         config: &Config,
@@ -353,6 +356,7 @@ impl Gateway {
         background.push(tokio::spawn(grants.run(stop.clone())));
         background.push(tokio::spawn(access.run(stop.clone())));
         background.push(tokio::spawn(services.logins.clone().run(stop.clone())));
+        background.push(tokio::spawn(refused::run(Arc::clone(services), stop.clone())));
         for upstream in services.upstreams.values() {
             background.extend(upstream.sweep_roles(services, stop));
         }

@@ -21,6 +21,7 @@ use crate::locks::Locks;
 use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::postgres::{Record, Sessions, Upstream};
+use crate::refused::Refused;
 
 /// How many pairs of principal and resource are told apart before the numbering starts over.
 /// Old numbers are never used again; only what was cached under them is lost.
@@ -72,6 +73,8 @@ pub struct Services {
     pub pseudonym_key: PseudonymKey,
     /// What is counted.
     pub(crate) meters: Meters,
+    /// Who was turned away lately.
+    pub(crate) refused: Refused,
     /// The numbers of principals on resources.
     pub(crate) scopes: Scopes,
 }

@@ -82,6 +82,15 @@ pub enum Event<'a> {
         /// Why, precisely; the client is told less.
         reason: &'a str,
     },
+    /// More clients of one network were turned away, within a minute, than are written down
+    /// one by one.
+    #[serde(rename = "login.refused-many")]
+    LoginsRefused {
+        /// The network: an address, or the first half of an IPv6 address.
+        client: &'a str,
+        /// How many more.
+        count: u64,
+    },
     /// People were asked whether something may happen.
     #[serde(rename = "approval.asked")]
     ApprovalAsked {
@@ -128,6 +137,9 @@ pub enum Event<'a> {
         agrees: bool,
         /// Their words.
         comment: &'a str,
+        /// The session whose operation waits for it at this moment.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
         /// How it stands with this answer.
         standing: Standing,
         /// What an approver plugin brought with it.

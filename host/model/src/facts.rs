@@ -1,6 +1,8 @@
 //! What is known of an operation before it runs: the parser's findings, judged by
 //! classifiers and policy.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::name::Tag;
@@ -9,8 +11,16 @@ use crate::name::Tag;
 /// they are judged together, because the server runs them together.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Facts {
-    /// One entry per statement, in the order the server would run them.
+    /// One entry per statement, in the order the server would run them. An HTTP request or an SSH
+    /// command is one statement: its verb is the method (`get`) or what is asked of the host
+    /// (`exec`, `sftp read`), its relation the route or the path.
     pub statements: Vec<StatementFacts>,
+    /// What HTTP alone can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestFacts>,
+    /// What SSH alone can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandFacts>,
 }
 
 impl Facts {
@@ -19,6 +29,7 @@ impl Facts {
     pub fn of(statement: StatementFacts) -> Self {
         Self {
             statements: vec![statement],
+            ..Self::default()
         }
     }
 
@@ -96,6 +107,63 @@ impl StatementFacts {
             limit: None,
         }
     }
+}
+
+/// One HTTP request.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RequestFacts {
+    /// The method, as sent: `GET`.
+    pub method: String,
+    /// The path in its one canonical form, as the upstream gets it.
+    pub path: String,
+    /// The template it fits, e.g. `/customers/{id}`, where the resource has templates and one fits.
+    pub route: Option<String>,
+    /// What stands for the template's names in this path.
+    pub parameters: BTreeMap<String, String>,
+    /// The query's keys with all their values, decoded, in the order sent.
+    pub query: BTreeMap<String, Vec<String>>,
+    /// The media type of the body in lower case, without parameters.
+    pub content_type: Option<String>,
+    /// The body's length, where it was announced or is known.
+    pub body_bytes: Option<u64>,
+    /// What was read of the body: by the JSON path that the operator chose, the value as JSON.
+    /// Only whole bodies are read; where one could not be, the request is refused.
+    pub body: BTreeMap<String, serde_json::Value>,
+    /// The protocol it asks to switch to, e.g. `websocket`.
+    pub upgrade: Option<String>,
+    /// What it calls, where the resource speaks the Model Context Protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallFacts>,
+}
+
+/// One message of the Model Context Protocol.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CallFacts {
+    /// The JSON-RPC method, e.g. `tools/call`.
+    pub method: String,
+    /// What is called: the name of the tool or prompt, or the resource's URI.
+    pub name: Option<String>,
+    /// With what: `params.arguments`.
+    pub arguments: Option<serde_json::Value>,
+}
+
+/// What an SSH client asks of the host.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CommandFacts {
+    /// The account on the host.
+    pub account: String,
+    /// `exec`, `shell`, `sftp` or `forward`.
+    pub channel: String,
+    /// The command line of `exec`.
+    pub text: Option<String>,
+    /// Whether there is a terminal.
+    pub terminal: bool,
+    /// The environment that goes with it.
+    pub environment: BTreeMap<String, String>,
+    /// The paths of an SFTP operation, as sent and made absolute where that can be told.
+    pub paths: Vec<String>,
+    /// The `host:port` of a forward.
+    pub target: Option<String>,
 }
 
 /// One relation as a statement uses it.

@@ -36,7 +36,10 @@ fn calling(name: &str) -> Statement {
 }
 
 fn judged(config: &str, statements: Vec<Statement>) -> Assessment {
-    assess::<SqlRisk>(config, "", &Facts { statements })
+    assess::<SqlRisk>(config, "", &Facts {
+            statements,
+            ..Facts::default()
+        })
 }
 
 fn found(statement: Statement) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 mod facts;
 
-pub use facts::{Access, Facts, Function, Kind, Relation, Statement};
+pub use facts::{Access, Command, Facts, Function, HttpRequest, Kind, Relation, Statement, ToolCall};
 
 use crate::Error;
 pub use crate::bindings::classifier::exports::tidegate::classifier::classifier::{

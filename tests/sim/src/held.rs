@@ -546,6 +546,7 @@ fn judge(relay: &Relay, sql: &str, policy: &str) -> Option<Arc<JudgedStatement>>
         statements: statements
             .map(|_| StatementFacts::bare(OperationKind::Transaction))
             .collect(),
+        ..Facts::default()
     };
     Some(judged_with(sql, verdict, facts, runs))
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::grants::tests::Stage;
-use crate::ground::{Ground, customers, person};
+use crate::ground::{Ground, customers, person, through};
 
 const DAY_US: u64 = 24 * 3_600 * 1_000_000;
 const DAYS_30: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -64,6 +64,30 @@ async fn the_groups_and_the_time_of_the_last_visit_count() {
         (3 * DAY_US, &["dba".to_owned()][..])
     );
     assert_eq!(seen.kind, PrincipalKind::Person);
+}
+
+#[tokio::test]
+async fn whoever_acts_through_an_agent_is_not_here_and_an_agent_is_not_a_person() {
+    let stage = Stage::new("").await;
+    let access = access(&stage).await;
+    let agent = Principal {
+        groups: vec!["admins".to_owned()],
+        kind: PrincipalKind::Agent,
+        ..person("alice")
+    };
+    access.note(&person("alice"), &customers(), DAY_US);
+    access.note(&through("alice", "agent-7"), &customers(), 2 * DAY_US);
+    for saved in [false, true] {
+        let seen = access.last_seen("https://idp|alice").await.expect("read");
+        assert_eq!(seen.map(|seen| seen.last_us), Some(DAY_US), "saved: {saved}");
+        access.save().await;
+    }
+    access.note(&agent, &ResourceName::new("other"), 3 * DAY_US);
+    for saved in [false, true] {
+        let seen = access.last_seen("https://idp|alice").await.expect("read");
+        assert_eq!(seen.map(|seen| seen.last_us), Some(DAY_US), "saved: {saved}");
+        access.save().await;
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,7 @@
 //! Nobody needs a token of ours here: the logout token is the proof. Whoever sends bad ones is
 //! not listened to for a while; whoever sends good ones always is.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -15,7 +13,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use url::form_urlencoded::parse;
@@ -23,6 +21,7 @@ use url::form_urlencoded::parse;
 use super::listener::Peer;
 use crate::clock;
 use crate::identity::FOR_CLIENT;
+use crate::network::Allowances;
 use crate::services::Services;
 
 /// The largest form, in bytes: the longest token, and what encoding may add.
@@ -31,26 +30,23 @@ const FORM_BYTES_MAX: usize = 24 << 10;
 /// How long a logout may take to be carried out, less than its connection may live.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// How many bad tokens an address may send at once, and how long until it may send one more,
-/// in seconds: each costs a signature, and a provider sends none.
+/// How many bad tokens may come from a network at once, and how long until one more may, in
+/// seconds: each costs a signature, and a provider sends none.
 const BAD_MAX: u64 = 20;
 const BAD_EVERY: u64 = 3;
-
-/// How many addresses are remembered for their bad tokens; past that, the one that is listened
-/// to again first is forgotten.
-const ADDRESSES_MAX: usize = 1_024;
 
 #[derive(Clone)]
 struct Intake {
     services: Arc<Services>,
-    senders: Arc<Mutex<Senders>>,
+    /// What is left of bad tokens.
+    bad: Arc<Allowances>,
 }
 
 /// Returns the route.
 pub(super) fn router(services: Arc<Services>) -> Router {
     let intake = Intake {
         services,
-        senders: Arc::default(),
+        bad: Arc::new(Allowances::new(BAD_MAX, BAD_EVERY)),
     };
     Router::new()
         .route("/auth/backchannel", post(receive))
@@ -74,18 +70,17 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let peer = peer.map_or_else(
-        || "unknown".to_owned(),
-        |Extension(peer)| peer.as_str().to_owned(),
-    );
-    let address = peer.parse::<SocketAddr>().ok().map(|peer| peer.ip());
+    let peer = peer.as_ref().map(|Extension(peer)| peer);
+    let (network, peer) = (Peer::network(peer), peer.map_or("unknown", Peer::as_str));
     let now = clock::unix_seconds();
-    if !intake.listens(address, now) {
-        let text = "too many bad tokens came from this address";
-        return refuse(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text);
+    if let Some(wait) = intake.bad.wait(network, now) {
+        let text = "too many bad tokens came from this network";
+        let mut refused = refuse(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text);
+        refused.headers_mut().insert(RETRY_AFTER, wait.into());
+        return refused;
     }
     let Some(token) = logout_token(&headers, &body) else {
-        intake.bad(address, now);
+        intake.bad.spend(network, now);
         let text = "a form with one logout_token is expected";
         return refuse(StatusCode::BAD_REQUEST, "invalid_request", text);
     };
@@ -93,7 +88,7 @@ async fn receive(
         Ok(logout) => logout,
         Err(error) => {
             tracing::warn!(peer, %error, fault = error.fault().label(), "a logout token was refused");
-            intake.bad(address, now);
+            intake.bad.spend(network, now);
             return refuse(StatusCode::BAD_REQUEST, "invalid_request", FOR_CLIENT);
         }
     };
@@ -134,89 +129,9 @@ fn refuse(status: StatusCode, error: &str, description: &str) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-impl Intake {
-    fn listens(&self, address: Option<IpAddr>, now: u64) -> bool {
-        self.senders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .listens(address, now)
-    }
-
-    fn bad(&self, address: Option<IpAddr>, now: u64) {
-        self.senders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .bad(address, now);
-    }
-}
-
-/// Who has sent bad tokens: each address's are forgiven one by one.
-#[derive(Debug, Default)]
-struct Senders {
-    /// When all are forgiven, in seconds.
-    forgiven_at: HashMap<Option<IpAddr>, u64>,
-}
-
-impl Senders {
-    fn listens(&self, address: Option<IpAddr>, now: u64) -> bool {
-        let forgiven_at = self.forgiven_at.get(&address).copied().unwrap_or(now);
-        forgiven_at.saturating_sub(now) <= (BAD_MAX - 1) * BAD_EVERY
-    }
-
-    fn bad(&mut self, address: Option<IpAddr>, now: u64) {
-        if self.forgiven_at.len() >= ADDRESSES_MAX && !self.forgiven_at.contains_key(&address) {
-            self.forgiven_at.retain(|_, at| now < *at);
-            let first = self.forgiven_at.iter().min_by_key(|(_, at)| **at);
-            if let Some(first) = first.map(|(address, _)| *address)
-                && self.forgiven_at.len() >= ADDRESSES_MAX
-            {
-                self.forgiven_at.remove(&first);
-            }
-        }
-        let at = self.forgiven_at.entry(address).or_insert(now);
-        *at = (*at).max(now).saturating_add(BAD_EVERY);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(last: u16) -> Option<IpAddr> {
-        Some(IpAddr::from([0, 0, 0, 0, 0, 0, 0, last]))
-    }
-
-    #[test]
-    fn whoever_sends_bad_tokens_is_not_listened_to_for_a_while() {
-        let mut senders = Senders::default();
-        for _ in 0..BAD_MAX {
-            assert!(senders.listens(address(1), 100));
-            senders.bad(address(1), 100);
-        }
-        assert!(!senders.listens(address(1), 100));
-        assert!(senders.listens(address(2), 100), "others are");
-        assert!(senders.listens(None, 100));
-        assert!(!senders.listens(address(1), 100 + BAD_EVERY - 1));
-        assert!(senders.listens(address(1), 100 + BAD_EVERY));
-        senders.bad(address(1), 100 + BAD_EVERY);
-        assert!(!senders.listens(address(1), 100 + BAD_EVERY));
-        assert!(senders.listens(address(1), 100 + 2 * BAD_EVERY));
-    }
-
-    #[test]
-    fn only_so_many_addresses_are_remembered_the_worst_longest() {
-        let mut senders = Senders::default();
-        for _ in 0..=BAD_MAX {
-            senders.bad(address(0), 100);
-        }
-        for last in 1..3_000 {
-            senders.bad(address(last), 100);
-        }
-        assert_eq!(senders.forgiven_at.len(), ADDRESSES_MAX);
-        assert!(!senders.listens(address(0), 100));
-        senders.bad(address(3_001), 10_000);
-        assert_eq!(senders.forgiven_at.len(), 1, "what is forgiven goes first");
-    }
 
     #[test]
     fn a_form_carries_one_logout_token() {

@@ -3,31 +3,61 @@
 //! Whoever posts here is not known: the plugin proves the message or answers 401. The route only
 //! bounds it, hands it over, and sees to it that no browser makes anything of the answer.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{RequestExt as _, body::Body};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, StatusCode, Uri};
 use plugin::{Message, Reply};
 
 use super::Site;
+use super::listener::Peer;
 use crate::approvals::channels::MESSAGE_BYTES_MAX;
+use crate::clock;
+use crate::network::Allowances;
+
+/// How many messages that are not what they should be may come from one network at once, and
+/// how long until one more may, in seconds: each costs the plugin a turn of what it takes from
+/// everybody, and an outside system sends none. Its good ones are not counted.
+pub(super) const BAD_MAX: u64 = 20;
+const BAD_EVERY: u64 = 3;
 
 /// Below what every plugin has its own address.
 const ROOT: &str = "/channels/";
 
+#[derive(Clone)]
+struct Intake {
+    site: Site,
+    /// What is left of bad messages.
+    bad: Arc<Allowances>,
+}
+
 pub(super) fn router(site: Site) -> Router {
+    let intake = Intake {
+        site,
+        bad: Arc::new(Allowances::new(BAD_MAX, BAD_EVERY)),
+    };
     Router::new()
         .route("/channels/{name}", post(take))
         .route("/channels/{name}/{*rest}", post(take))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES_MAX))
-        .with_state(site)
+        .with_state(intake)
 }
 
-async fn take(State(site): State<Site>, mut request: Request) -> Response {
+async fn take(State(intake): State<Intake>, mut request: Request) -> Response {
+    let network = Peer::network(request.extensions().get());
+    if let Some(wait) = intake.bad.wait(network, clock::unix_seconds()) {
+        let mut response = closed(StatusCode::TOO_MANY_REQUESTS, Vec::new());
+        response.headers_mut().insert(RETRY_AFTER, wait.into());
+        return response;
+    }
     let Ok(Path(parts)) = request.extract_parts::<Path<Vec<(String, String)>>>().await else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -46,7 +76,17 @@ async fn take(State(site): State<Site>, mut request: Request) -> Response {
         headers,
         body,
     };
-    response(site.services.channels.callback(&name, &message).await)
+    let reply = intake.site.services.channels.callback(&name, &message).await;
+    if is_bad(reply.status) {
+        intake.bad.spend(network, clock::unix_seconds());
+    }
+    response(reply)
+}
+
+/// Whether a message was not what it should be, by what is answered to it. That the gateway can
+/// take in nothing now is nobody's fault out there.
+fn is_bad(status: u16) -> bool {
+    status >= 400 && !matches!(status, 429 | 503)
 }
 
 /// Returns what follows the plugin's own address, as it was sent.
@@ -108,6 +148,20 @@ mod tests {
             ("/channels/slack/actions/2?x=%20", "/actions/2?x=%20"),
         ] {
             assert_eq!(rest(&Uri::from_static(sent)), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_proven_and_what_is_the_gateways_own_fault_is_not_held_against_anybody() {
+        for (status, bad) in [
+            (200, false),
+            (401, true),
+            (413, true),
+            (429, false),
+            (500, true),
+            (503, false),
+        ] {
+            assert_eq!(is_bad(status), bad, "{status}");
         }
     }
 

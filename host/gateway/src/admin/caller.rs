@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use model::event::Event;
 use model::{Principal, ResourceName};
 
 use super::Site;
@@ -50,7 +49,9 @@ impl FromRequestParts<Site> for Caller {
             Ok(verified) => verified,
             Err(error) => {
                 let peer = parts.extensions.get::<Peer>();
-                turned_away(services, peer.map_or("unknown", Peer::as_str), &error.to_string());
+                let own = ResourceName::new(ResourceName::GATEWAY);
+                let client = peer.map_or("unknown", Peer::as_str);
+                services.login_refused(client, Some(&own), &error.to_string());
                 return Err(unauthorized(FOR_CLIENT, CHALLENGE_INVALID));
             }
         };
@@ -102,18 +103,4 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 fn unauthorized(detail: &str, challenge: HeaderValue) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).header(WWW_AUTHENTICATE, challenge)
-}
-
-/// Writes down that somebody was turned away.
-fn turned_away(services: &Services, client: &str, reason: &str) {
-    tracing::warn!(client, reason, "a token was refused by the API");
-    services.meters.login_refused();
-    let event = Event::LoginRefused {
-        client,
-        resource: Some(&ResourceName::new(ResourceName::GATEWAY)),
-        reason,
-    };
-    if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
-        tracing::error!(%error, "a refused token could not be written down");
-    }
 }

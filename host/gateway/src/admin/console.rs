@@ -39,11 +39,18 @@ use axum::routing::{get, post};
 use super::{Site, caller};
 use crate::config::ConsoleConfig;
 use crate::identity::login::Client;
+use crate::network::Allowances;
 use crate::secret::{Secret, SecretError};
 use crate::state::State;
 
 /// The largest form, in bytes: a statement to be explained.
 const FORM_BYTES_MAX: usize = 128 << 10;
+
+/// How many logins may begin from one network at once, and how long until one more may, in
+/// seconds: each is remembered for ten minutes, and one network must not fill that for all. A
+/// reverse proxy has everybody behind it.
+const LOGINS_MAX: u64 = 60;
+const LOGINS_EVERY: u64 = 1;
 
 /// What is behind the pages. Cheap to clone.
 #[derive(Clone)]
@@ -55,6 +62,8 @@ pub struct Console {
     secret: Secret,
     /// Where the identity provider sends browsers back to.
     redirect_uri: Arc<str>,
+    /// What is left of logins.
+    logins: Arc<Allowances>,
 }
 
 impl Console {
@@ -68,6 +77,7 @@ impl Console {
             state,
             secret: config.client_secret.resolve()?,
             redirect_uri: format!("{}/auth/callback", config.url).into(),
+            logins: Arc::new(Allowances::new(LOGINS_MAX, LOGINS_EVERY)),
             config: Arc::new(config.clone()),
         })
     }

@@ -1,8 +1,10 @@
 //! Accepts connections to the admin listener and bounds what a peer can send, withhold or hold.
 
+mod places;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,16 +17,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-/// How many connections at once: probes, scrapers, commands and some open pages; more are
-/// closed at once.
-pub(super) const CONNECTIONS_MAX: usize = 256;
+use self::places::{Place, Places};
+use crate::network::Network;
+
+#[cfg(test)]
+pub(super) use self::places::CONNECTIONS_OF_ONE_MAX;
 
 /// How much a request's line and headers may be, in bytes. A token may have sixteen thousand.
 pub(super) const REQUEST_BYTES_MAX: usize = 32 << 10;
@@ -32,10 +36,12 @@ pub(super) const REQUEST_BYTES_MAX: usize = 32 << 10;
 /// How many headers a request may have.
 pub(super) const HEADERS_MAX: usize = 64;
 
-/// How long a peer may take to set up TLS, and then to send its request's headers.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a peer may take to set up TLS and to send its request's headers: a connection that
+/// has asked for nothing lives no longer.
+pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// How long a connection may live, unless the answer asks for more: see [`Life`].
+/// How long a connection may live once it has asked for something, unless the answer asks for
+/// more: see [`Life`].
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How long answers under way have to end once the listener stops.
@@ -45,25 +51,49 @@ const STOP_MAX: Duration = Duration::from_secs(1);
 /// descriptors, which trying again at once does not bring back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the log tells that connections are closed because there are too many: whoever opens
+/// them must not fill it.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
 /// The address that a request came from.
 #[derive(Clone, Debug)]
-pub(crate) struct Peer(Arc<str>);
+pub(crate) struct Peer {
+    text: Arc<str>,
+    network: Network,
+}
 
 impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self {
+            text: address.to_string().into(),
+            network: Network::of(address.ip()),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Returns the network of whoever sends a request, as far as it is known.
+    pub(crate) fn network(peer: Option<&Self>) -> Network {
+        peer.map_or(Network::UNKNOWN, |peer| peer.network)
     }
 }
 
 /// How long the connection of a request may live. Whatever answers slowly on purpose asks for
 /// more, once and for a time that is bounded itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Life(Arc<watch::Sender<Instant>>);
+pub(crate) struct Life {
+    until: Arc<watch::Sender<Instant>>,
+    place: Arc<Mutex<Place>>,
+}
 
 impl Life {
-    /// Lets the connection live for `time` from now.
+    /// Lets the connection live for `time` from now. It is somebody's who is known, so it does
+    /// not count any more among those that its network may have.
     pub(crate) fn extend(&self, time: Duration) {
-        self.0.send_replace(Instant::now() + time);
+        self.until.send_replace(Instant::now() + time);
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).settle();
     }
 }
 
@@ -74,9 +104,10 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Places::default());
     let connections = TaskTracker::new();
     let acceptor = tls.map(TlsAcceptor::from);
+    let mut told = None;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -92,16 +123,14 @@ pub async fn serve(
                 }
             }
         };
-        match Arc::clone(&slots).try_acquire_owned() {
-            Ok(slot) => connections.spawn(connection(stream, peer, slot, acceptor.clone(), router.clone())),
-            Err(_) => {
-                tracing::warn!(
-                    limit = CONNECTIONS_MAX,
-                    "too many connections to the admin listener; one was closed"
-                );
-                continue;
+        let Some(place) = places.take(Network::of(peer.ip())) else {
+            if told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
+                told = Some(Instant::now());
+                tracing::warn!(%peer, "too many connections to the admin listener; some are closed");
             }
+            continue;
         };
+        connections.spawn(connection(stream, peer, place, acceptor.clone(), router.clone()));
     }
     drop(listener);
     connections.close();
@@ -111,28 +140,38 @@ pub async fn serve(
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
     acceptor: Option<TlsAcceptor>,
     router: Router,
 ) {
-    let Some(acceptor) = acceptor else {
-        return exchange(stream, peer, router).await;
+    let silent_until = Instant::now() + REQUEST_TIME_MAX;
+    let (until, ends) = watch::channel(silent_until);
+    let life = Life {
+        until: Arc::new(until),
+        place: Arc::new(Mutex::new(place)),
     };
-    match tokio::time::timeout(REQUEST_TIME_MAX, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(stream, peer, router).await,
+    let Some(acceptor) = acceptor else {
+        return exchange(stream, peer, (life, ends), router).await;
+    };
+    match tokio::time::timeout_at(silent_until, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => exchange(stream, peer, (life, ends), router).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS on the admin listener failed"),
         Err(_) => tracing::debug!("TLS on the admin listener took too long"),
     }
 }
 
 /// Serves one request on one connection.
-async fn exchange<S>(stream: S, peer: SocketAddr, router: Router)
-where
+async fn exchange<S>(
+    stream: S,
+    peer: SocketAddr,
+    (life, mut until): (Life, watch::Receiver<Instant>),
+    router: Router,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (life, mut until) = watch::channel(Instant::now() + CONNECTION_TIME_MAX);
-    let (life, peer) = (Life(Arc::new(life)), Peer(peer.to_string().into()));
+    let peer = Peer::new(peer);
     let service = service_fn(|request| {
+        life.until.send_replace(Instant::now() + CONNECTION_TIME_MAX);
         let (router, life, peer) = (router.clone(), life.clone(), peer.clone());
         async move { Ok::<_, Infallible>(answer(router, request, life, peer).await) }
     });

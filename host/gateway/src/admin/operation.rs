@@ -72,26 +72,24 @@ impl Deed {
 
     fn facts(&self) -> Facts {
         let writes = self.kind > OperationKind::Read;
-        Facts {
-            statements: vec![StatementFacts {
-                verb: self.verb.to_owned(),
-                nested: Vec::new(),
-                kind: self.kind,
-                writes,
-                utility: false,
-                relations: vec![RelationUse {
-                    schema: None,
-                    name: self.object.clone(),
-                    access: if writes { Access::Write } else { Access::Read },
-                    tags: Vec::new(),
-                }],
-                columns: Vec::new(),
-                functions: Vec::new(),
-                predicates: Vec::new(),
-                has_where: true,
-                limit: None,
+        Facts::of(StatementFacts {
+            verb: self.verb.to_owned(),
+            nested: Vec::new(),
+            kind: self.kind,
+            writes,
+            utility: false,
+            relations: vec![RelationUse {
+                schema: None,
+                name: self.object.clone(),
+                access: if writes { Access::Write } else { Access::Read },
+                tags: Vec::new(),
             }],
-        }
+            columns: Vec::new(),
+            functions: Vec::new(),
+            predicates: Vec::new(),
+            has_where: true,
+            limit: None,
+        })
     }
 }
 
@@ -168,6 +166,35 @@ where
     };
     let running = write(services, doer, door, &deed, &verdict).await?;
     running.carry_out(work).await
+}
+
+/// Lists things that are each somebody's: those of the principal that is asked for, or all, for
+/// whoever may list all; else the lister's own, and of anybody else's none. `page` returns those
+/// of a principal (`issuer|subject`), or all.
+///
+/// # Errors
+/// It cannot be written down, or the work failed.
+pub(crate) async fn list_of<T, F>(
+    services: &Services,
+    lister: &Principal,
+    door: Door,
+    deed: Deed,
+    asked: Option<&str>,
+    page: impl FnOnce(Option<String>) -> F,
+) -> Result<T, Problem>
+where
+    T: Default,
+    F: Future<Output = Result<T, Problem>>,
+{
+    if may(services, lister, door, &deed) {
+        let page = page(asked.map(str::to_owned));
+        return perform(services, lister, door, deed, page).await;
+    }
+    let own = lister.key();
+    if asked.is_some_and(|asked| asked != own) {
+        return Ok(T::default());
+    }
+    perform_own(services, lister, door, deed, page(Some(own))).await
 }
 
 /// Has a deed judged and written down. What it returns must be ended.

@@ -5,7 +5,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use model::{Refusal, Rule};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     /// The policies that forbade it.
     pub(crate) policies: Vec<String>,
     /// Hardly ever any, and large: a problem is the error of every handler.
-    headers: Box<HeaderMap>,
+    pub(crate) headers: Box<HeaderMap>,
 }
 
 /// A problem as it is sent.
@@ -82,6 +82,13 @@ impl Problem {
     /// The request cannot be understood.
     pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// It was asked too often, and may be again in `wait` seconds.
+    pub(crate) fn too_often(detail: impl Into<String>, wait: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
+            .hint(format!("try again in {wait} s"))
+            .header(RETRY_AFTER, HeaderValue::from(wait))
     }
 
     /// The gateway failed; `error` goes to the log only.

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode};
+use model::Principal;
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -39,7 +40,7 @@ pub(crate) struct Answer {
 pub(crate) struct Answers(Mutex<HashMap<Name, Given>>);
 
 /// A request by its key: whose it is, what it asks for, the key.
-type Name = (String, String, String);
+type Name = (String, &'static str, String);
 
 #[derive(Debug)]
 struct Given {
@@ -55,18 +56,39 @@ pub(crate) struct Once {
     /// Who sends it: `issuer|subject`.
     pub(crate) principal: String,
     /// What it asks for: its path.
-    pub(crate) path: String,
+    pub(crate) path: &'static str,
     /// Its key; `None` where it has none and is done as often as it comes.
     pub(crate) key: Option<String>,
     /// SHA-256 of its body.
     pub(crate) digest: [u8; 32],
 }
 
+impl Once {
+    /// Tells a request by who sends it, its path, the key among its headers, and its body's
+    /// digest.
+    ///
+    /// # Errors
+    /// The key is not one.
+    pub(crate) fn of(
+        who: &Principal,
+        path: &'static str,
+        headers: &HeaderMap,
+        digest: [u8; 32],
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            principal: who.key(),
+            path,
+            key: key(headers)?,
+            digest,
+        })
+    }
+}
+
 /// Returns the key of a request.
 ///
 /// # Errors
 /// It is not a key.
-pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -203,7 +225,7 @@ mod tests {
     fn request(principal: &str, key: &str, digest: u8) -> Once {
         Once {
             principal: principal.to_owned(),
-            path: "/api/v1/locks".to_owned(),
+            path: "/api/v1/locks",
             key: Some(key.to_owned()),
             digest: [digest; 32],
         }

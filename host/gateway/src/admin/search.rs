@@ -4,6 +4,7 @@
 //! it began, and there its start is looked up; what was found is remembered.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use journal::{ReadError, Reader};
 use serde_json::Value;
@@ -69,10 +70,10 @@ pub(crate) struct Begun {
     pub(crate) entry: Value,
 }
 
-/// Finds the starts of sessions, and remembers them.
+/// Finds the starts of sessions, and remembers them. Nobody waits while another one is looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Starts {
-    known: HashMap<String, Option<Begun>>,
+    known: Mutex<HashMap<String, Option<Begun>>>,
 }
 
 /// Searches before the entry `before`. Blocks.
@@ -84,7 +85,7 @@ pub(crate) fn search(
     wanted: &Wanted,
     before: u64,
     limit: usize,
-    starts: &mut Starts,
+    starts: &Starts,
 ) -> Result<Found, ReadError> {
     let mut found = Found::default();
     let mut end = match wanted.until_us {
@@ -134,7 +135,7 @@ fn fits(
     reader: &Reader,
     wanted: &Wanted,
     entry: &Value,
-    starts: &mut Starts,
+    starts: &Starts,
     lookups: &mut usize,
 ) -> Result<bool, ReadError> {
     let t_us = entry["t_us"].as_u64().unwrap_or(0);
@@ -182,21 +183,27 @@ impl Starts {
     /// # Errors
     /// The journal cannot be read.
     pub(crate) fn find(
-        &mut self,
+        &self,
         reader: &Reader,
         session: &str,
         lookups: &mut usize,
     ) -> Result<Option<Begun>, ReadError> {
-        if let Some(known) = self.known.get(session) {
-            return Ok(known.clone());
+        let known = self.known().get(session).cloned();
+        if let Some(known) = known {
+            return Ok(known);
         }
         *lookups += 1;
         let begun = look_up(reader, session)?;
-        if self.known.len() >= REMEMBERED_MAX {
-            self.known.clear();
+        let mut known = self.known();
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
         }
-        self.known.insert(session.to_owned(), begun.clone());
+        known.insert(session.to_owned(), begun.clone());
         Ok(begun)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Option<Begun>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

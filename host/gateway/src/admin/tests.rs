@@ -1,5 +1,6 @@
 mod api;
 mod backchannel;
+mod callback;
 mod listener;
 mod remote;
 mod stage;

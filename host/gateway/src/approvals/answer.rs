@@ -14,20 +14,23 @@ use super::{AnswerError, Approvals, Inner, Kept, complete};
 const VOTES_MAX: usize = 64;
 
 impl Approvals {
-    /// Takes in an answer that came through `channel`. Durable, and written to the journal,
-    /// when it returns; if it completes the agreement to a grant, the grant holds by then.
+    /// Takes in an answer that came through `channel`, to the revision that was `seen`, if it
+    /// says which. Durable, and written to the journal, when it returns; if it completes the
+    /// agreement to a grant, the grant holds by then.
     ///
     /// # Errors
     /// It does not count, and why; nothing has changed then.
     pub async fn vote(
         &self,
         id: ApprovalId,
+        seen: Option<u64>,
         voter: &Principal,
         agrees: bool,
         comment: &str,
         channel: &str,
     ) -> Result<Kept, AnswerError> {
         let cast = Cast {
+            seen,
             voter: voter.clone(),
             agrees,
             comment: comment.to_owned(),
@@ -85,6 +88,8 @@ impl Approvals {
 
 /// One person's answer as it came in.
 pub(super) struct Cast {
+    /// The revision of the approval that they looked at, if they say so.
+    pub(super) seen: Option<u64>,
     pub(super) voter: Principal,
     pub(super) agrees: bool,
     pub(super) comment: String,
@@ -99,6 +104,9 @@ impl Inner {
         let _turn = self.turn(id).await;
         let mut kept = self.state.approval(id).await?.ok_or(AnswerError::NotFound)?;
         let now_us = self.clock.now_us();
+        if cast.seen.is_some_and(|seen| seen != kept.approval.revision) {
+            return Err(AnswerError::Changed);
+        }
         if let Verdict::Refuse(refusal) = self.judge(voter, &kept, now_us) {
             return Err(AnswerError::NotAllowed(refusal));
         }
@@ -114,7 +122,7 @@ impl Inner {
             at_us: now_us,
             channel: cast.channel,
         };
-        let revision = approval.revision;
+        let (revision, session) = (approval.revision, approval.waiting);
         let standing = approval.vote(vote.clone(), now_us)?;
         let carried = cast.carried.as_ref();
         let mut events = vec![Event::ApprovalVote {
@@ -123,6 +131,7 @@ impl Inner {
             channel: &vote.channel,
             agrees,
             comment: &vote.comment,
+            session,
             standing,
             carried: carried.map(|(by, evidence_sha256)| Carried { by, evidence_sha256 }),
         }];

@@ -102,7 +102,7 @@ impl Stage {
     }
 
     async fn vote(&self, id: ApprovalId, voter: &Principal, agrees: bool) -> Result<Kept, AnswerError> {
-        self.approvals.vote(id, voter, agrees, "", "api").await
+        self.approvals.vote(id, None, voter, agrees, "", "api").await
     }
 
     /// What the journal has of approvals.

@@ -59,7 +59,7 @@ pub(super) fn check_login(
     now: u64,
 ) -> Result<LoggedIn, TokenError> {
     common(claims, config, now)?;
-    seconds(claims, "iat")?.ok_or(TokenError::MissingClaim("iat"))?;
+    let issued = seconds(claims, "iat")?.ok_or(TokenError::MissingClaim("iat"))?;
     let audiences = audiences(claims)?;
     if !audiences.contains(&client) {
         return Err(TokenError::WrongAudience);
@@ -81,6 +81,7 @@ pub(super) fn check_login(
     Ok(LoggedIn {
         principal: whose(claims, config, Some(client.to_owned()))?,
         provider_session: name(claims, "sid")?,
+        issued,
     })
 }
 

@@ -148,7 +148,7 @@ impl TokenError {
 }
 
 /// Why a provider's keys are not to be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum KeysError {
     /// The certificate authorities cannot be read.
     #[error("could not read the certificate authorities: {0}")]

@@ -4,17 +4,23 @@
 //! as no. Tokens that are no JWTs are told by the answer alone, which then goes through the
 //! same checks as the claims of a JWT.
 
+mod turns;
+
 use std::fmt;
 use std::time::Duration;
 
 use model::Principal;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+pub(crate) use self::turns::QUESTIONS_MAX;
+#[cfg(test)]
+pub(super) use self::turns::{ARRIVALS_MAX, WAITING_MAX};
+use self::turns::{Asker, Place, Turns};
 use super::claims::{self, Claims};
+use super::discovered::Discovered;
 use super::error::{KeysError, TokenError, shown};
 use super::fetch::{Answer, Fetcher};
 use super::login::basic;
@@ -23,15 +29,9 @@ use super::{Identity, Login, TOKEN_BYTES_MAX, Verified, json};
 use crate::config::IntrospectionConfig;
 use crate::secret::Secret;
 
-/// How many questions to one provider at once: each has a connection of its own there.
-pub(crate) const QUESTIONS_MAX: usize = 8;
-
 /// How long one may take, the wait for its turn included; a client waits for it while logging
 /// in.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// How long is kept where the provider said to ask, in seconds.
-const ENDPOINT_FRESH: u64 = 3_600;
 
 /// What stands for a token wherever it must be told from others: its SHA-256.
 pub(crate) type TokenDigest = [u8; 32];
@@ -104,7 +104,7 @@ impl Identity {
         let Some(token) = &login.token else { return Ok(()) };
         let named = self.named(&token.identity);
         let provider = named.map_err(|error| TokenError::NotIntrospected(error.to_string()))?;
-        let answer = provider.introspect(token.text.expose(), now).await?;
+        let answer = provider.introspect(token.text.expose(), Asker::Live, now).await?;
         same_token(&answer, principal)
     }
 
@@ -120,7 +120,7 @@ impl Identity {
         let Some((introspection, _)) = provider.introspection() else {
             return Ok(verified);
         };
-        let answer = provider.introspect(token.as_bytes(), now).await?;
+        let answer = provider.introspect(token.as_bytes(), Asker::Signed, now).await?;
         same_token(&answer, &verified.principal)?;
         verified.login.token = Some(introspection.keep(provider, token));
         Ok(verified)
@@ -145,7 +145,9 @@ impl Identity {
         token: &str,
         now: u64,
     ) -> Result<Verified, TokenError> {
-        let answer = provider.introspect(token.as_bytes(), now).await?;
+        let answer = provider
+            .introspect(token.as_bytes(), Asker::Stranger, now)
+            .await?;
         // Providers answer about refresh tokens too, and those are for them alone.
         let kind = answer.get("token_type").map(Value::as_str);
         if kind.is_some_and(|kind| kind.is_none_or(|kind| !kind.eq_ignore_ascii_case("bearer"))) {
@@ -168,12 +170,15 @@ fn is_bearer(text: &str) -> bool {
 
 impl Provider {
     /// Returns what the provider says of an active token.
-    async fn introspect(&self, token: &[u8], now: u64) -> Result<Claims, TokenError> {
+    async fn introspect(&self, token: &[u8], asker: Asker, now: u64) -> Result<Claims, TokenError> {
         let unasked = |error: &dyn fmt::Display| TokenError::NotIntrospected(error.to_string());
         let Some((introspection, fetcher)) = self.introspection() else {
             return Err(unasked(&KeysError::NotYet));
         };
-        let asked = introspection.ask(fetcher, &self.config.issuer, token, now);
+        let Some(place) = introspection.turns.place(asker) else {
+            return Err(unasked(&"too many wait for its answers"));
+        };
+        let asked = introspection.ask(&place, fetcher, &self.config.issuer, token, now);
         match tokio::time::timeout(ANSWER, asked).await {
             Ok(Ok(answer)) => read(&answer),
             Ok(Err(error)) => Err(unasked(&error)),
@@ -186,9 +191,9 @@ impl Provider {
 #[derive(Debug)]
 pub(super) struct Introspection {
     config: IntrospectionConfig,
-    turns: Semaphore,
-    /// Where the provider said to ask, and when, in seconds of Unix time.
-    endpoint: Mutex<Option<(u64, Url)>>,
+    turns: Turns,
+    /// Where the provider said to ask.
+    endpoint: Discovered<Url>,
 }
 
 /// Why a provider was not asked.
@@ -204,8 +209,8 @@ impl Introspection {
     pub(super) fn new(config: &IntrospectionConfig) -> Self {
         Self {
             config: config.clone(),
-            turns: Semaphore::new(QUESTIONS_MAX),
-            endpoint: Mutex::default(),
+            turns: Turns::new(),
+            endpoint: Discovered::default(),
         }
     }
 
@@ -213,9 +218,15 @@ impl Introspection {
         KeptToken::new(&provider.config.name, token, self.config.every)
     }
 
-    async fn ask(&self, fetcher: &Fetcher, issuer: &str, token: &[u8], now: u64) -> Result<Answer, AskError> {
-        // Never closed: without a turn there is only waiting, and the caller's time is bounded.
-        let _turn = self.turns.acquire().await;
+    async fn ask(
+        &self,
+        place: &Place<'_>,
+        fetcher: &Fetcher,
+        issuer: &str,
+        token: &[u8],
+        now: u64,
+    ) -> Result<Answer, AskError> {
+        let _turn = place.turn().await;
         let endpoint = self.endpoint(fetcher, issuer, now).await?;
         // Looked up each time: whoever changes it at the provider need not start the gateway anew.
         let secret = self.config.client_secret.resolve()?;
@@ -233,15 +244,7 @@ impl Introspection {
         if let Some(url) = &self.config.url {
             return Ok(url.clone());
         }
-        let mut known = self.endpoint.lock().await;
-        match &*known {
-            Some((at, url)) if (*at..at.saturating_add(ENDPOINT_FRESH)).contains(&now) => Ok(url.clone()),
-            _ => {
-                let url = fetcher.introspection(issuer).await?;
-                *known = Some((now, url.clone()));
-                Ok(url)
-            }
-        }
+        self.endpoint.get(now, fetcher.introspection(issuer)).await
     }
 }
 

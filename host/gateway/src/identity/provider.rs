@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::Header;
+use super::discovered::Discovered;
 use super::error::{KeysError, TokenError};
 use super::fetch::Fetcher;
 use super::introspect::Introspection;
@@ -42,8 +43,8 @@ pub(super) struct Provider {
     source: Source,
     held: ArcSwap<Held>,
     attempts: Mutex<Attempts>,
-    /// What the provider last said of where people log in, and when, in seconds of Unix time.
-    endpoints: Mutex<Option<(u64, Arc<Endpoints>)>>,
+    /// Where people log in.
+    endpoints: Discovered<Arc<Endpoints>>,
     introspection: Option<Introspection>,
 }
 
@@ -81,26 +82,19 @@ impl Provider {
             source,
             held: ArcSwap::default(),
             attempts: Mutex::default(),
-            endpoints: Mutex::default(),
+            endpoints: Discovered::default(),
             introspection: config.introspection.as_ref().map(Introspection::new),
         })
     }
 
-    /// Returns where people log in, asking the provider at most once an hour. A provider whose
-    /// keys come from a file is never asked anything.
+    /// Returns where people log in, asking the provider as rarely as [`Discovered`] does. A
+    /// provider whose keys come from a file is never asked anything.
     pub(super) async fn endpoints(&self, now: u64) -> Result<Arc<Endpoints>, KeysError> {
-        let mut known = self.endpoints.lock().await;
-        if let Some((at, endpoints)) = &*known
-            && (*at..at.saturating_add(*FRESH.end())).contains(&now)
-        {
-            return Ok(Arc::clone(endpoints));
-        }
         let Source::Http(fetcher) = &self.source else {
             return Err(KeysError::NotYet);
         };
-        let endpoints = Arc::new(fetcher.endpoints(&self.config.issuer).await?);
-        *known = Some((now, Arc::clone(&endpoints)));
-        Ok(endpoints)
+        let asked = async { fetcher.endpoints(&self.config.issuer).await.map(Arc::new) };
+        self.endpoints.get(now, asked).await
     }
 
     /// Sends a form to the token endpoint.

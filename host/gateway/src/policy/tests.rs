@@ -57,34 +57,32 @@ fn principal(groups: &[&str]) -> Principal {
 }
 
 fn facts(kind: OperationKind) -> Facts {
-    Facts {
-        statements: vec![StatementFacts {
-            verb: if kind == OperationKind::Read {
-                "select"
-            } else {
-                "delete"
-            }
-            .into(),
-            nested: Vec::new(),
-            kind,
-            writes: kind > OperationKind::Read,
-            utility: false,
-            relations: vec![RelationUse {
-                schema: Some("public".into()),
-                name: "customers".into(),
-                access: Access::Read,
-                tags: vec![Tag::new("pii.ssn")],
-            }],
-            columns: vec!["ssn".into()],
-            functions: vec![FunctionUse {
-                schema: None,
-                name: "lower".into(),
-            }],
-            predicates: vec!["id".into()],
-            has_where: true,
-            limit: Some(10),
+    Facts::of(StatementFacts {
+        verb: if kind == OperationKind::Read {
+            "select"
+        } else {
+            "delete"
+        }
+        .into(),
+        nested: Vec::new(),
+        kind,
+        writes: kind > OperationKind::Read,
+        utility: false,
+        relations: vec![RelationUse {
+            schema: Some("public".into()),
+            name: "customers".into(),
+            access: Access::Read,
+            tags: vec![Tag::new("pii.ssn")],
         }],
-    }
+        columns: vec!["ssn".into()],
+        functions: vec![FunctionUse {
+            schema: None,
+            name: "lower".into(),
+        }],
+        predicates: vec!["id".into()],
+        has_where: true,
+        limit: Some(10),
+    })
 }
 
 fn execute(policy: &Policy, groups: &[&str], kind: OperationKind, score: u8) -> Verdict {

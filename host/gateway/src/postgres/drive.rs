@@ -25,7 +25,7 @@ use super::hold::Step;
 use super::sessions::{EndingCell, Notice, Status};
 use super::surroundings::{Next, Surroundings};
 use super::wire::Wire;
-use super::{Age, Upstream};
+use super::{Age, Upstream, over};
 use crate::approvals::Left;
 use crate::clock;
 use crate::identity::Login;
@@ -364,17 +364,10 @@ impl<'a> Drive<'a> {
         self.surroundings.tape().set_time(clock::unix_us());
         self.surroundings.tape().tick();
         if now >= self.deadlines.token {
-            let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the token has expired")
-                .hint("connect again with a new token");
-            return Some(self.part(&refusal.into(), "token expired").await);
+            return Some(self.part(&over::token_expired().into(), "token expired").await);
         }
         if self.deadlines.grant.is_some_and(|end| now >= end) {
-            let fatal = Fatal::new(
-                "57P01",
-                Fault::Client,
-                "the grant has ended; ask again for more time",
-            );
-            return Some(self.part(&fatal, "grant ended").await);
+            return Some(self.part(&over::grant_ended().into(), "grant ended").await);
         }
         if self.relay.is_running() || self.relay.waiting() != Waiting::Free {
             // Silent, but not idle: a statement runs, or waits for somebody.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::event::Event;
-use model::{Fault, Grant, Principal, Refusal, Rule, SessionId};
+use model::{Fault, Grant, Principal, Refusal, SessionId};
 use proto::postgres::frame;
 use proto::postgres::relay::{Disguise, Relay, RelayOptions, UpstreamNames};
 use proto::postgres::startup::Startup;
@@ -21,6 +21,7 @@ use super::dial::Target;
 use super::drive::{Deadlines, Drive};
 use super::ephemeral::{Ephemeral, Role};
 use super::login::{self, Arrival, ArrivalError};
+use super::over;
 use super::sessions::{EndingCell, Live, NOTICES_MAX, Status};
 use super::surroundings::Surroundings;
 use super::wire::{Wire, tune};
@@ -120,16 +121,7 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
 
 /// Writes down that a client was turned away.
 fn refused(services: &Services, client: &str, upstream: Option<&Upstream>, reason: &str) {
-    tracing::warn!(client, reason, "login refused");
-    services.meters.login_refused();
-    let event = Event::LoginRefused {
-        client,
-        resource: upstream.map(|upstream| &upstream.name),
-        reason,
-    };
-    if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
-        tracing::error!(%error, "a refused login could not be written down");
-    }
+    services.login_refused(client, upstream.map(|upstream| &upstream.name), reason);
 }
 
 /// A session's place among those allowed; given back when dropped.
@@ -309,10 +301,7 @@ impl Admitted {
             return Err(crate::logins::not_held(&error));
         }
         match &self.grant {
-            Some(grant) if !services.grants.holds(grant.id, clock::unix_us()) => {
-                let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the grant has ended");
-                Err(refusal.hint("ask again for more time"))
-            }
+            Some(grant) if !services.grants.holds(grant.id, clock::unix_us()) => Err(over::grant_ended()),
             _ => Ok(()),
         }
     }

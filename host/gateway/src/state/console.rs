@@ -17,8 +17,10 @@ pub const LOGIN_US: u64 = 600 * 1_000_000;
 /// How long a session lives without being used, in microseconds: half an hour.
 const IDLE_US: u64 = 1_800 * 1_000_000;
 
-/// How long a session lives at the most, in microseconds: twelve hours, a long working day.
-pub const SESSION_US: u64 = 12 * 3_600 * 1_000_000;
+/// How long a session lives at the most, in microseconds: an hour. Its groups are those of the
+/// login, so this is how old they can be; logging in again is a click where the provider still
+/// knows the person.
+pub const SESSION_US: u64 = 3_600 * 1_000_000;
 
 /// How many logins may be under way. Anybody can begin one: past that, the oldest are forgotten.
 const LOGINS_MAX: i64 = 10_000;
@@ -173,7 +175,7 @@ impl State {
     }
 
     /// Returns the session of a cookie, if it lives. A session unused for half an hour, or
-    /// twelve hours old, is over.
+    /// an hour old, is over.
     ///
     /// # Errors
     /// The database cannot be read.

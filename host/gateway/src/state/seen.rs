@@ -58,13 +58,14 @@ impl State {
             .collect()
     }
 
-    /// Returns when and where a principal (`issuer|subject`) was last let in.
+    /// Returns when and where a person (`issuer|subject`) was last let in.
     pub(crate) async fn last_seen(&self, principal: &str) -> Result<Option<Seen>, StateError> {
         let row = sqlx::query(
             "SELECT principal, resource, kind, identity, groups, last_us FROM principal_seen
-             WHERE principal = $1 ORDER BY last_us DESC LIMIT 1",
+             WHERE principal = $1 AND kind = $2 ORDER BY last_us DESC LIMIT 1",
         )
         .bind(principal)
+        .bind(kind_label(PrincipalKind::Person))
         .fetch_optional(&self.pool)
         .await
         .map_err(StateError::database("read"))?;

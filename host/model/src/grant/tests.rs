@@ -87,6 +87,7 @@ fn a_grant_covers_its_kinds_and_what_is_harmless() {
     assert!(!terms.cover(&Facts::of(statement(Schema, &[(None, "t")]))));
     let mixed = Facts {
         statements: vec![statement(Read, &[]), statement(Schema, &[])],
+        ..Facts::default()
     };
     assert!(!terms.cover(&mixed));
 }

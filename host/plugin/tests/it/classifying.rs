@@ -25,6 +25,7 @@ pub(crate) fn facts(verb: &str, kind: OperationKind, has_where: bool) -> String 
     };
     serde_json::to_string(&Facts {
         statements: vec![statement],
+        ..Facts::default()
     })
     .unwrap()
 }

@@ -2,13 +2,80 @@
 //! are passed over; words that it adds are [`Kind::Unknown`] or [`Access::Unknown`], which a
 //! classifier should take for grave.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything found in one operation.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Facts {
-    /// One entry per statement, in the order the server would run them.
+    /// One entry per statement, in the order the server would run them. An HTTP request or an SSH
+    /// command is one statement.
     pub statements: Vec<Statement>,
+    /// What HTTP alone can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<HttpRequest>,
+    /// What SSH alone can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+}
+
+/// One HTTP request.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct HttpRequest {
+    /// The method, as sent: `GET`.
+    pub method: String,
+    /// The path in its one canonical form.
+    pub path: String,
+    /// The template it fits, e.g. `/customers/{id}`.
+    pub route: Option<String>,
+    /// What stands for the template's names.
+    pub parameters: BTreeMap<String, String>,
+    /// The query's keys with all their values, decoded.
+    pub query: BTreeMap<String, Vec<String>>,
+    /// The media type of the body in lower case, without parameters.
+    pub content_type: Option<String>,
+    /// The body's length in bytes, where known.
+    pub body_bytes: Option<u64>,
+    /// What the operator chose of the body, by JSON path.
+    pub body: BTreeMap<String, serde_json::Value>,
+    /// The protocol it asks to switch to, e.g. `websocket`.
+    pub upgrade: Option<String>,
+    /// What it calls over the Model Context Protocol.
+    pub call: Option<ToolCall>,
+}
+
+/// One message of the Model Context Protocol.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ToolCall {
+    /// The JSON-RPC method, e.g. `tools/call`.
+    pub method: String,
+    /// The tool's or prompt's name, or the resource's URI.
+    pub name: Option<String>,
+    /// With what.
+    pub arguments: Option<serde_json::Value>,
+}
+
+/// What an SSH client asks of the host.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Command {
+    /// The account on the host.
+    pub account: String,
+    /// `exec`, `shell`, `sftp` or `forward`.
+    pub channel: String,
+    /// The command line of `exec`.
+    pub text: Option<String>,
+    /// Whether there is a terminal.
+    pub terminal: bool,
+    /// The environment that goes with it.
+    pub environment: BTreeMap<String, String>,
+    /// The paths of an SFTP operation.
+    pub paths: Vec<String>,
+    /// The `host:port` of a forward.
+    pub target: Option<String>,
 }
 
 /// What one statement does.

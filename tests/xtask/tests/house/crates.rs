@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("redact", &["tidegate-sdk"]),
     ("pii-scan", &["tidegate-sdk"]),
     ("sql-risk", &["tidegate-sdk"]),
+    ("http-risk", &["tidegate-sdk"]),
+    ("shell-risk", &["tidegate-sdk"]),
     ("splunk-hec", &["tidegate-sdk"]),
     ("webhook-approver", &["tidegate-sdk"]),
     ("slack-approver", &["tidegate-sdk"]),

@@ -280,7 +280,7 @@ async fn page(site: &Site, query: &Query, who: &Principal, all: bool) -> Result<
     })
 }
 
-/// Shows one approval to whoever asked, whoever may answer, and whoever may list all.
+/// Shows one approval to whoever asked, whoever may answer, and whomever policy lets see it.
 #[utoipa::path(
     get,
     path = "/api/v1/approvals/{id}",
@@ -297,25 +297,46 @@ pub(crate) async fn show(
     caller: Caller,
     Id(id): Id<ApprovalId>,
 ) -> Result<Reply<ApprovalBody>, Problem> {
-    let deed = Deed::read("show approval", format!("approval/{id}"));
-    let (services, who) = (&site.services, &caller.principal);
-    let kept = find(&site, who, id).await?;
-    let shown = async { Ok(ApprovalBody::of(&site, &kept, who)) };
-    perform_own(services, who, Door::Api, deed, shown)
-        .await
-        .map(Reply)
+    let who = &caller.principal;
+    let kept = look_at(&site, who, Door::Api, id).await?;
+    Ok(Reply(ApprovalBody::of(&site, &kept, who)))
 }
 
 /// Returns an approval that somebody may see.
 ///
 /// # Errors
 /// There is none, or they may not see it: the answer is the same.
-pub(crate) async fn find(site: &Site, who: &Principal, id: ApprovalId) -> Result<Kept, Problem> {
+pub(crate) async fn find(site: &Site, who: &Principal, door: Door, id: ApprovalId) -> Result<Kept, Problem> {
     let kept = site.services.approvals.get(id).await;
     let kept = kept.map_err(|error| Problem::broken("the approval could not be read", &error))?;
-    let list = Deed::read("list approvals", "approvals");
-    let seen = |kept: &Kept| concerns(site, who, kept) || may(&site.services, who, Door::Api, &list);
+    let seen = |kept: &Kept| concerns(site, who, kept) || may(&site.services, who, door, &showing(id));
     kept.filter(seen).ok_or_else(|| Problem::not_found("approval"))
+}
+
+/// As [`find`], and written down: as somebody's own where it concerns them, else as the policies
+/// permit it.
+///
+/// # Errors
+/// Those of [`find`]; it cannot be written down.
+pub(crate) async fn look_at(
+    site: &Site,
+    who: &Principal,
+    door: Door,
+    id: ApprovalId,
+) -> Result<Kept, Problem> {
+    let kept = find(site, who, door, id).await?;
+    let (services, own) = (&site.services, concerns(site, who, &kept));
+    let shown = async { Ok(kept) };
+    if own {
+        perform_own(services, who, door, showing(id), shown).await
+    } else {
+        perform(services, who, door, showing(id), shown).await
+    }
+}
+
+/// What looking at one approval is, at every door.
+fn showing(id: ApprovalId) -> Deed {
+    Deed::read("show approval", format!("approval/{id}"))
 }
 
 /// Answers. The header `If-Match` names the revision that was looked at, in quotes: if somebody
@@ -346,12 +367,10 @@ pub(crate) async fn decide(
     let revision = revision(&headers)?;
     to_its_end(async move {
         let who = &caller.principal;
-        let kept = find(&site, who, id).await?;
-        if kept.approval.revision != revision {
-            return Err(changed());
-        }
+        find(&site, who, Door::Api, id).await?;
         let approvals = &site.services.approvals;
-        let answered = approvals.vote(id, who, value.agrees, &value.comment, Door::Api.label());
+        let (seen, channel) = (Some(revision), Door::Api.label());
+        let answered = approvals.vote(id, seen, who, value.agrees, &value.comment, channel);
         let kept = answered.await.map_err(refused)?;
         Ok(Reply(ApprovalBody::of(&site, &kept, who)))
     })
@@ -377,7 +396,7 @@ pub(crate) async fn withdraw(
 ) -> Result<Reply<ApprovalBody>, Problem> {
     to_its_end(async move {
         let who = &caller.principal;
-        find(&site, who, id).await?;
+        find(&site, who, Door::Api, id).await?;
         let withdrawn = site.services.approvals.withdraw(id, who).await;
         let kept = withdrawn.map_err(refused)?;
         Ok(Reply(ApprovalBody::of(&site, &kept, who)))

@@ -15,11 +15,11 @@ use super::sessions::ReasonBody;
 use crate::admin::Site;
 use crate::admin::caller::Caller;
 use crate::admin::input::{Content, Id, Parameters};
-use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
+use crate::admin::operation::{Deed, Door, list_of, perform, perform_own, to_its_end};
 use crate::admin::output::Reply;
 use crate::admin::page::limit;
 use crate::admin::problem::{Problem, ProblemBody};
-use crate::admin::repeat::{Answer, Once, key};
+use crate::admin::repeat::{Answer, Once};
 use crate::cli::terminal::moment;
 use crate::clock;
 use crate::grants::GrantFilter;
@@ -53,7 +53,7 @@ enum Holding {
 }
 
 /// One page of grants.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct GrantPage {
     /// The newest first.
     pub(crate) grants: Vec<GrantBody>,
@@ -171,18 +171,9 @@ pub(crate) async fn list(
 ) -> Result<Reply<GrantPage>, Problem> {
     let deed = Deed::read("list grants", "grants");
     let (services, who) = (&site.services, &caller.principal);
-    if may(services, who, Door::Api, &deed) {
-        let page = page(&site, &query, who, query.principal.clone());
-        return perform(services, who, Door::Api, deed, page).await.map(Reply);
-    }
-    if query.principal.as_ref().is_some_and(|asked| *asked != who.key()) {
-        return Ok(Reply(GrantPage {
-            grants: Vec::new(),
-            next: None,
-        }));
-    }
-    let page = page(&site, &query, who, Some(who.key()));
-    perform_own(services, who, Door::Api, deed, page).await.map(Reply)
+    let page = |principal| page(&site, &query, who, principal);
+    let listed = list_of(services, who, Door::Api, deed, query.principal.as_deref(), page);
+    listed.await.map(Reply)
 }
 
 async fn page(
@@ -241,12 +232,7 @@ pub(crate) async fn request(
     headers: HeaderMap,
     Content { value, digest }: Content<NewGrant>,
 ) -> Result<Answer, Problem> {
-    let once = Once {
-        principal: caller.principal.key(),
-        path: "/api/v1/grants".to_owned(),
-        key: key(&headers)?,
-        digest,
-    };
+    let once = Once::of(&caller.principal, "/api/v1/grants", &headers, digest)?;
     to_its_end(async move {
         let done = ask(&site, &caller.principal, value);
         site.answers.once(once, clock::unix_us(), done).await
@@ -302,26 +288,36 @@ pub(crate) async fn take_back(
     Content { value, .. }: Content<ReasonBody>,
 ) -> Result<Reply<RevokedBody>, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke grant",
-            kind: OperationKind::Privilege,
-            object: format!("grant/{id}"),
-            text: format!("revoke grant {id}: {}", value.reason),
-        };
-        let (services, who) = (&site.services, &caller.principal);
-        let revoked = revoke(services, Revocation::Grant(id), &value.reason, who);
-        let done = if is_own(&site, who, id) {
-            perform_own(services, who, Door::Api, deed, revoked).await
-        } else {
-            perform(services, who, Door::Api, deed, revoked).await
-        };
-        done.map(Reply)
+        let revoked = revoke_grant(&site, &caller.principal, Door::Api, id, &value.reason);
+        revoked.await.map(Reply)
     })
     .await
 }
 
+/// Takes a grant back, at whichever door somebody wants it.
+pub(crate) async fn revoke_grant(
+    site: &Site,
+    who: &Principal,
+    door: Door,
+    id: GrantId,
+    reason: &str,
+) -> Result<RevokedBody, Problem> {
+    let deed = Deed {
+        verb: "revoke grant",
+        kind: OperationKind::Privilege,
+        object: format!("grant/{id}"),
+        text: format!("revoke grant {id}: {reason}"),
+    };
+    let revoked = revoke(&site.services, Revocation::Grant(id), reason, who);
+    if is_own(site, who, id) {
+        perform_own(&site.services, who, door, deed, revoked).await
+    } else {
+        perform(&site.services, who, door, deed, revoked).await
+    }
+}
+
 /// Whether a grant that holds is this principal's own.
-pub(crate) fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
+fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
     let (grants, now_us) = (&site.services.grants, clock::unix_us());
     let resources = site.services.upstreams.keys().map(ResourceName::new);
     resources

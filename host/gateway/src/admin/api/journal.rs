@@ -1,6 +1,7 @@
 //! `GET /api/v1/journal`: what happened, the newest first.
 
 use axum::extract::State;
+use model::Principal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -95,7 +96,7 @@ pub(crate) async fn list(
         &caller.principal,
         Door::Api,
         deed,
-        look(&site, wanted, before, limit),
+        look(&site, &caller.principal, wanted, before, limit),
     )
     .await?;
     let next = found
@@ -110,12 +111,20 @@ pub(crate) async fn list(
     }))
 }
 
-/// Searches on a thread that may block.
-pub(crate) async fn look(site: &Site, wanted: Wanted, before: u64, limit: usize) -> Result<Found, Problem> {
+/// Searches for somebody, on a thread that may block, once it is their turn.
+pub(crate) async fn look(
+    site: &Site,
+    who: &Principal,
+    wanted: Wanted,
+    before: u64,
+    limit: usize,
+) -> Result<Found, Problem> {
+    let turn = site.reads.turn(who.key()).await?;
     let (reader, starts) = (site.services.journal.reader(), site.starts.clone());
     let searching = tokio::task::spawn_blocking(move || {
-        let mut starts = starts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        search(&reader, &wanted, before, limit, &mut starts)
+        // Until it is done, whether or not anybody still waits for it.
+        let _turn = turn;
+        search(&reader, &wanted, before, limit, &starts)
     });
     match searching.await {
         Ok(Ok(found)) => Ok(found),

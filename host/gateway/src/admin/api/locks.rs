@@ -12,7 +12,7 @@ use crate::admin::input::{Content, Id};
 use crate::admin::operation::{Deed, Door, perform, to_its_end};
 use crate::admin::output::Reply;
 use crate::admin::problem::{Problem, ProblemBody};
-use crate::admin::repeat::{Answer, Once, key};
+use crate::admin::repeat::{Answer, Once};
 use crate::cli::terminal::moment;
 use crate::clock;
 use crate::grants::GrantError;
@@ -161,12 +161,7 @@ pub(crate) async fn set(
     headers: HeaderMap,
     Content { value, digest }: Content<NewLock>,
 ) -> Result<Answer, Problem> {
-    let once = Once {
-        principal: caller.principal.key(),
-        path: "/api/v1/locks".to_owned(),
-        key: key(&headers)?,
-        digest,
-    };
+    let once = Once::of(&caller.principal, "/api/v1/locks", &headers, digest)?;
     to_its_end(async move {
         let done = lock(&site, &caller.principal, Door::Api, value);
         site.answers.once(once, clock::unix_us(), done).await
@@ -176,6 +171,18 @@ pub(crate) async fn set(
 
 async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Result<Answer, Problem> {
     let target = LockTarget::try_from(asked.target)?;
+    let revoked = set_lock(&site.services, who, door, target, &asked.reason).await?;
+    Answer::new(StatusCode::CREATED, &revoked)
+}
+
+/// Shuts somebody or something out, at whichever door somebody wants it.
+pub(crate) async fn set_lock(
+    services: &Services,
+    who: &Principal,
+    door: Door,
+    target: LockTarget,
+    reason: &str,
+) -> Result<RevokedBody, Problem> {
     let object = match &target {
         LockTarget::Principal(key) => format!("principal/{key}"),
         LockTarget::Resource(name) => format!("resource/{name}"),
@@ -184,12 +191,11 @@ async fn lock(site: &Site, who: &Principal, door: Door, asked: NewLock) -> Resul
     let deed = Deed {
         verb: "revoke",
         kind: OperationKind::Privilege,
-        text: format!("revoke {object}: {}", asked.reason),
+        text: format!("revoke {object}: {reason}"),
         object,
     };
-    let revoked = revoke(&site.services, Revocation::Lock(target), &asked.reason, who);
-    let revoked = perform(&site.services, who, door, deed, revoked).await?;
-    Answer::new(StatusCode::CREATED, &revoked)
+    let revoked = revoke(services, Revocation::Lock(target), reason, who);
+    perform(services, who, door, deed, revoked).await
 }
 
 /// Lifts a lock.
@@ -210,24 +216,33 @@ pub(crate) async fn lift(
     Id(id): Id<LockId>,
 ) -> Result<Reply<SetLock>, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "lift lock",
-            kind: OperationKind::Privilege,
-            object: format!("lock/{id}"),
-            text: format!("lift lock {id}"),
-        };
-        let (services, who) = (&site.services, &caller.principal);
-        let lifted = async {
-            match services.locks.lift(id, who).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(Problem::not_found("lock")),
-                Err(error) => Err(Problem::broken("the lock could not be lifted", &error)),
-            }
-        };
-        perform(services, who, Door::Api, deed, lifted).await?;
+        lift_lock(&site.services, &caller.principal, Door::Api, id).await?;
         Ok(Reply(SetLock { id: id.to_string() }))
     })
     .await
+}
+
+/// Lifts a lock, at whichever door somebody wants it.
+pub(crate) async fn lift_lock(
+    services: &Services,
+    who: &Principal,
+    door: Door,
+    id: LockId,
+) -> Result<(), Problem> {
+    let deed = Deed {
+        verb: "lift lock",
+        kind: OperationKind::Privilege,
+        object: format!("lock/{id}"),
+        text: format!("lift lock {id}"),
+    };
+    let lifted = async {
+        match services.locks.lift(id, who).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Problem::not_found("lock")),
+            Err(error) => Err(Problem::broken("the lock could not be lifted", &error)),
+        }
+    };
+    perform(services, who, door, deed, lifted).await
 }
 
 /// Revokes, once it was judged and written down.

@@ -1,7 +1,6 @@
 //! `GET /api/v1/sessions/{id}/recording`: what a session sent and saw.
 
 use std::io::{self, BufWriter, Write as _};
-use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -121,10 +120,7 @@ fn pieces(site: &Site, running: Running, id: SessionId, rows: usize) -> Result<R
     tokio::task::spawn_blocking(move || {
         let _slot = slot;
         let session = id.to_string();
-        let begun = {
-            let mut starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
-            starts.find(&services.journal.reader(), &session, &mut 0)
-        };
+        let begun = starts.find(&services.journal.reader(), &session, &mut 0);
         let well = match begun {
             Ok(Some(begun)) => runtime.block_on(write(&services, begun.index, &session, rows, &sender)),
             Ok(None) => false,

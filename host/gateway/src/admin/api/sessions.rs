@@ -13,13 +13,14 @@ use super::locks::{RevokedBody, revoke};
 use crate::admin::Site;
 use crate::admin::caller::Caller;
 use crate::admin::input::{Content, Id, Parameters};
-use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
+use crate::admin::operation::{Deed, Door, list_of, may, perform, perform_own, to_its_end};
 use crate::admin::output::Reply;
 use crate::admin::page::limit;
 use crate::admin::problem::{Problem, ProblemBody};
 use crate::admin::search::Wanted;
 use crate::cli::terminal::moment;
 use crate::postgres::{Doing, Live};
+use crate::services::Services;
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -39,7 +40,7 @@ pub(crate) struct Query {
 }
 
 /// Sessions.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct SessionPage {
     /// All that the caller may see; those that live, the oldest first.
     pub(crate) sessions: Vec<SessionBody>,
@@ -112,18 +113,9 @@ pub(crate) async fn list(
 ) -> Result<Reply<SessionPage>, Problem> {
     let deed = Deed::read("list sessions", "sessions");
     let (services, who) = (&site.services, &caller.principal);
-    if may(services, who, Door::Api, &deed) {
-        let page = page(&site, &query, who, query.principal.clone());
-        return perform(services, who, Door::Api, deed, page).await.map(Reply);
-    }
-    if query.principal.as_ref().is_some_and(|asked| *asked != who.key()) {
-        return Ok(Reply(SessionPage {
-            sessions: Vec::new(),
-            next: None,
-        }));
-    }
-    let page = page(&site, &query, who, Some(who.key()));
-    perform_own(services, who, Door::Api, deed, page).await.map(Reply)
+    let page = |principal| page(&site, &query, who, principal);
+    let listed = list_of(services, who, Door::Api, deed, query.principal.as_deref(), page);
+    listed.await.map(Reply)
 }
 
 async fn page(
@@ -158,11 +150,11 @@ async fn page(
         Some(cursor) => site.cursors.open(&list, cursor)?.parse().unwrap_or(0),
         None => site.services.journal.size(),
     };
-    let found = look(site, wanted, before, limit).await?;
+    let found = look(site, who, wanted, before, limit).await?;
     let mut sessions = Vec::with_capacity(found.entries.len());
     for (_, end) in &found.entries {
         let id = end["session"].as_str().unwrap_or_default();
-        let begun = begun(site, id).await?;
+        let begun = begun(site, who, id).await?;
         sessions.push(of_entries(id, begun.as_ref(), Some(end)));
     }
     Ok(SessionPage {
@@ -171,15 +163,16 @@ async fn page(
     })
 }
 
-/// Returns how a session began, as the journal says.
-pub(crate) async fn begun(site: &Site, id: &str) -> Result<Option<Value>, Problem> {
+/// Returns how a session began, as the journal says, to somebody whose turn it is to read.
+pub(crate) async fn begun(site: &Site, who: &Principal, id: &str) -> Result<Option<Value>, Problem> {
+    let turn = site.reads.turn(who.key()).await?;
     let (reader, starts, id) = (
         site.services.journal.reader(),
         Arc::clone(&site.starts),
         id.to_owned(),
     );
     let looking = tokio::task::spawn_blocking(move || {
-        let mut starts = starts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = turn;
         starts.find(&reader, &id, &mut 0)
     });
     match looking.await {
@@ -256,7 +249,7 @@ pub(crate) async fn show(
     let deed = Deed::read("show session", format!("session/{id}"));
     let (services, who) = (&site.services, &caller.principal);
     let found = async {
-        find(&site, id)
+        find(&site, who, id)
             .await?
             .ok_or_else(|| Problem::not_found("session"))
     };
@@ -274,13 +267,13 @@ pub(crate) async fn show(
 }
 
 /// Returns a session, live or as the journal has it.
-pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBody>, Problem> {
+async fn find(site: &Site, who: &Principal, id: SessionId) -> Result<Option<SessionBody>, Problem> {
     let live = site.services.sessions.list();
     if let Some(live) = live.iter().find(|live| live.id == id) {
         return Ok(Some(of_live(live)));
     }
     let name = id.to_string();
-    let Some(start) = begun(site, &name).await? else {
+    let Some(start) = begun(site, who, &name).await? else {
         return Ok(None);
     };
     let wanted = Wanted {
@@ -289,7 +282,7 @@ pub(crate) async fn find(site: &Site, id: SessionId) -> Result<Option<SessionBod
         since_us: start["t_us"].as_u64().unwrap_or(0),
         ..Wanted::default()
     };
-    let found = look(site, wanted, site.services.journal.size(), 1).await?;
+    let found = look(site, who, wanted, site.services.journal.size(), 1).await?;
     let end = found.entries.first().map(|(_, end)| end);
     Ok(Some(of_entries(&name, Some(&start), end)))
 }
@@ -314,15 +307,26 @@ pub(crate) async fn end(
     Content { value, .. }: Content<ReasonBody>,
 ) -> Result<Reply<RevokedBody>, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke",
-            kind: OperationKind::Write,
-            object: format!("session/{id}"),
-            text: format!("end session {id}: {}", value.reason),
-        };
-        let (services, who) = (&site.services, &caller.principal);
-        let revoked = revoke(services, Revocation::Session(id), &value.reason, who);
-        perform(services, who, Door::Api, deed, revoked).await.map(Reply)
+        let ended = end_session(&site.services, &caller.principal, Door::Api, id, &value.reason);
+        ended.await.map(Reply)
     })
     .await
+}
+
+/// Ends a live session, at whichever door somebody wants it.
+pub(crate) async fn end_session(
+    services: &Services,
+    who: &Principal,
+    door: Door,
+    id: SessionId,
+    reason: &str,
+) -> Result<RevokedBody, Problem> {
+    let deed = Deed {
+        verb: "revoke",
+        kind: OperationKind::Privilege,
+        object: format!("session/{id}"),
+        text: format!("end session {id}: {reason}"),
+    };
+    let revoked = revoke(services, Revocation::Session(id), reason, who);
+    perform(services, who, door, deed, revoked).await
 }

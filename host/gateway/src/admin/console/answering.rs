@@ -17,11 +17,11 @@ use super::inbox::{InboxPage, Row, View};
 use super::shell::COUNT_MAX;
 use super::text::Risk;
 use super::visitor::{Here, Visitor};
-use crate::admin::api::approvals::{concerns, find, refused};
+use crate::admin::api::approvals::{concerns, find, look_at, refused};
 use crate::admin::api::events::stream;
 use crate::admin::input::Id;
 use crate::admin::listener::Life;
-use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
+use crate::admin::operation::{Deed, Door, may, perform, to_its_end};
 use crate::admin::problem::Problem;
 use crate::approvals::{AnswerError, Filter, Kept};
 use crate::clock;
@@ -147,10 +147,7 @@ pub(super) async fn show(
     Id(id): Id<ApprovalId>,
 ) -> Result<Response, Problem> {
     let (services, who) = (&console.site.services, &here.visitor.principal);
-    let kept = find(&console.site, who, id).await?;
-    let deed = Deed::read("show approval", format!("approval/{id}"));
-    let shown = async { Ok(kept) };
-    let kept = perform_own(services, who, Door::Console, deed, shown).await?;
+    let kept = look_at(&console.site, who, Door::Console, id).await?;
     let may_answer = services.approvals.may_answer(who, &kept);
     let reader = Reader {
         key: who.key(),
@@ -185,10 +182,7 @@ pub(super) async fn answer(
     let typed = form.one("resource").map(str::to_owned).ok();
     to_its_end(async move {
         let who = &form.here.visitor.principal;
-        let kept = find(&console.site, who, id).await?;
-        if kept.approval.revision != seen {
-            return changed(&console, &form.here, &kept, seen).await;
-        }
+        let kept = find(&console.site, who, Door::Console, id).await?;
         let risk = Risk {
             score: kept.case.assessment.score,
         };
@@ -201,12 +195,12 @@ pub(super) async fn answer(
         }
         let approvals = &console.site.services.approvals;
         let voted = approvals
-            .vote(id, who, agrees, &comment, Door::Console.label())
+            .vote(id, Some(seen), who, agrees, &comment, Door::Console.label())
             .await;
         match voted {
             Ok(_) => Ok(Redirect::to(&format!("/console/approvals/{id}")).into_response()),
             Err(AnswerError::Changed) => {
-                let kept = find(&console.site, who, id).await?;
+                let kept = find(&console.site, who, Door::Console, id).await?;
                 changed(&console, &form.here, &kept, seen).await
             }
             Err(error) => Err(refused(error)),
@@ -229,7 +223,7 @@ pub(super) async fn withdraw(
 ) -> Result<Response, Problem> {
     to_its_end(async move {
         let who = &form.here.visitor.principal;
-        find(&console.site, who, id).await?;
+        find(&console.site, who, Door::Console, id).await?;
         let withdrawn = console.site.services.approvals.withdraw(id, who).await;
         withdrawn.map_err(refused)?;
         Ok(Redirect::to(&format!("/console/approvals/{id}")).into_response())

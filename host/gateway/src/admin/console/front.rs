@@ -128,7 +128,7 @@ fn explained(mut response: Response, visitor: Option<&Visitor>, settings: Settin
         },
         code: problem.code,
     };
-    (problem.status, html(&page)).into_response()
+    (problem.status, *problem.headers, html(&page)).into_response()
 }
 
 /// A problem.
@@ -149,6 +149,7 @@ fn heading(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "Not allowed",
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::CONFLICT => "Too late",
+        StatusCode::TOO_MANY_REQUESTS => "Too often",
         status if status.is_client_error() => "That could not be understood",
         _ => "That did not work",
     }

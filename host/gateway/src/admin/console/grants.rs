@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use model::grant::Terms;
-use model::{Grant, GrantId, OperationKind, ResourceName, Revocation};
+use model::{Grant, GrantId, OperationKind, ResourceName};
 
 use super::Console;
 use super::explain::resources;
@@ -15,8 +15,7 @@ use super::front::html;
 use super::shell::Shell;
 use super::text::{Moment, Text, who};
 use super::visitor::Here;
-use crate::admin::api::grants::is_own;
-use crate::admin::api::locks::revoke;
+use crate::admin::api::grants::revoke_grant;
 use crate::admin::input::Id;
 use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
 use crate::admin::problem::Problem;
@@ -191,19 +190,8 @@ pub(super) async fn take_back(
 ) -> Result<Response, Problem> {
     let reason = form.filled("reason")?.to_owned();
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke grant",
-            kind: OperationKind::Privilege,
-            object: format!("grant/{id}"),
-            text: format!("revoke grant {id}: {reason}"),
-        };
-        let (services, visitor) = (&console.site.services, &form.here.visitor.principal);
-        let revoked = revoke(services, Revocation::Grant(id), &reason, visitor);
-        if is_own(&console.site, visitor, id) {
-            perform_own(services, visitor, Door::Console, deed, revoked).await?;
-        } else {
-            perform(services, visitor, Door::Console, deed, revoked).await?;
-        }
+        let visitor = &form.here.visitor.principal;
+        revoke_grant(&console.site, visitor, Door::Console, id, &reason).await?;
         Ok(Redirect::to("/console/grants").into_response())
     })
     .await

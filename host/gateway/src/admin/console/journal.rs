@@ -138,7 +138,7 @@ pub(super) async fn search(State(console): State<Console>, here: Here) -> Result
         text: query.described(),
         ..Deed::read("search journal", "journal")
     };
-    let looking = look(&console.site, wanted, before, ROWS_MAX);
+    let looking = look(&console.site, visitor, wanted, before, ROWS_MAX);
     let found = perform(services, visitor, Door::Console, deed, looking).await?;
     let rows = found.entries.iter().map(|(index, entry)| Row::of(*index, entry));
     page.rows = rows.collect();

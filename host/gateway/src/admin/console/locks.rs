@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use model::{Lock, LockId, LockTarget, OperationKind, ResourceName, Revocation};
+use model::{Lock, LockId, LockTarget, ResourceName};
 
 use super::Console;
 use super::form::Form;
@@ -11,7 +11,7 @@ use super::front::html;
 use super::shell::Shell;
 use super::text::{Moment, Text};
 use super::visitor::Here;
-use crate::admin::api::locks::revoke;
+use crate::admin::api::locks::{lift_lock, set_lock};
 use crate::admin::input::Id;
 use crate::admin::operation::{Deed, Door, perform, to_its_end};
 use crate::admin::problem::Problem;
@@ -75,29 +75,17 @@ pub(super) async fn set(State(console): State<Console>, form: Form) -> Result<Re
         form.filled("reason")?.to_owned(),
     );
     let wrong = |what: &str| Err(Problem::bad_request("invalid-form", what));
-    let (target, object) = match form.one("target")? {
-        "principal" if value.contains('|') => {
-            (LockTarget::Principal(value.clone()), format!("principal/{value}"))
-        }
+    let target = match form.one("target")? {
+        "principal" if value.contains('|') => LockTarget::Principal(value),
         "principal" => return wrong("a principal is written issuer|subject"),
-        "resource" => (
-            LockTarget::Resource(ResourceName::new(value.as_str())),
-            format!("resource/{value}"),
-        ),
-        "all" if value == ALL => (LockTarget::All, ALL.to_owned()),
+        "resource" => LockTarget::Resource(ResourceName::new(value)),
+        "all" if value == ALL => LockTarget::All,
         "all" => return wrong("to shut everybody out, type “all” as the name"),
         _ => return wrong("the target is a principal, a resource or all"),
     };
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke",
-            kind: OperationKind::Privilege,
-            text: format!("revoke {object}: {reason}"),
-            object,
-        };
         let (services, who) = (&console.site.services, &form.here.visitor.principal);
-        let revoked = revoke(services, Revocation::Lock(target), &reason, who);
-        perform(services, who, Door::Console, deed, revoked).await?;
+        set_lock(services, who, Door::Console, target, &reason).await?;
         Ok(Redirect::to("/console/locks").into_response())
     })
     .await
@@ -110,21 +98,8 @@ pub(super) async fn lift(
     form: Form,
 ) -> Result<Response, Problem> {
     to_its_end(async move {
-        let deed = Deed {
-            verb: "lift lock",
-            kind: OperationKind::Privilege,
-            object: format!("lock/{id}"),
-            text: format!("lift lock {id}"),
-        };
         let (services, who) = (&console.site.services, &form.here.visitor.principal);
-        let lifted = async {
-            match services.locks.lift(id, who).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(Problem::not_found("lock")),
-                Err(error) => Err(Problem::broken("the lock could not be lifted", &error)),
-            }
-        };
-        perform(services, who, Door::Console, deed, lifted).await?;
+        lift_lock(services, who, Door::Console, id).await?;
         Ok(Redirect::to("/console/locks").into_response())
     })
     .await

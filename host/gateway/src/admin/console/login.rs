@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use model::event::Event;
 use model::{PrincipalKind, ResourceName};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
@@ -90,14 +89,24 @@ pub(super) async fn begin(
     peer: Option<axum::Extension<Peer>>,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let peer = peer.as_ref().map(|peer| &peer.0);
+    let taken = console.logins.take(Peer::network(peer), clock::unix_seconds());
+    if let Err(wait) = taken {
+        return too_many(wait);
+    }
     let parameters = Parameters::read(query.as_deref().unwrap_or_default());
     match prepare(&console, return_to(parameters.get("to"))).await {
         Ok((cookie, address)) => {
             let cookie = Cookie::Login.set(&cookie, LOGIN_US / 1_000_000, &console.config);
             ([(SET_COOKIE, cookie)], Redirect::to(address.as_str())).into_response()
         }
-        Err(error) => refused(&console, peer.as_ref().map(|peer| &peer.0), &error),
+        Err(error) => refused(&console, peer, &error),
     }
+}
+
+fn too_many(wait: u64) -> Response {
+    let detail = "Too many logins come from where you are.";
+    Problem::too_often(detail, wait).into_response()
 }
 
 async fn prepare(console: &Console, to: String) -> Result<(String, Url), LoginError> {
@@ -117,6 +126,11 @@ pub(super) async fn end(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let peer = peer.as_ref().map(|peer| &peer.0);
+    let (network, now) = (Peer::network(peer), clock::unix_seconds());
+    if let Some(wait) = console.logins.wait(network, now) {
+        return too_many(wait);
+    }
     let gone = Cookie::Login.set("", 0, &console.config);
     match log_in(&console, &headers, query.as_deref().unwrap_or_default()).await {
         Ok((cookie, to)) => {
@@ -125,7 +139,9 @@ pub(super) async fn end(
             (cookies, Redirect::to(&to)).into_response()
         }
         Err(error) => {
-            let refused = refused(&console, peer.as_ref().map(|peer| &peer.0), &error);
+            // What ends well was counted when it began.
+            console.logins.spend(network, now);
+            let refused = refused(&console, peer, &error);
             ([(SET_COOKIE, gone)], refused).into_response()
         }
     }
@@ -181,6 +197,15 @@ async fn let_in(
     let written = perform_own(&console.site.services, &who.principal, Door::Console, deed, begun).await;
     // The log has the reason already.
     written.map_err(|problem| LoginError::NotBegun(problem.detail))?;
+    let services = &console.site.services;
+    // Looked at only now: a logout that came in meanwhile has missed this session, or ended it.
+    if let Err(error) = services.identity.check_logged_in(&who.principal, &who.login()) {
+        console.state.end_console_session(CookieHash::of(&cookie)).await?;
+        return Err(error.into());
+    }
+    // Whoever answers through a channel may never connect to anything else.
+    let own = ResourceName::new(ResourceName::GATEWAY);
+    services.access.note(&who.principal, &own, now_us);
     Ok(cookie)
 }
 
@@ -212,17 +237,8 @@ async fn endpoints(console: &Console) -> Result<std::sync::Arc<Endpoints>, Login
 fn refused(console: &Console, peer: Option<&Peer>, error: &LoginError) -> Response {
     let services = &console.site.services;
     let client = peer.map_or("unknown", Peer::as_str);
-    tracing::warn!(client, %error, fault = ?error.fault(), "a login to the console was refused");
-    services.meters.login_refused();
-    let reason = error.to_string();
-    let event = Event::LoginRefused {
-        client,
-        resource: Some(&ResourceName::new(ResourceName::GATEWAY)),
-        reason: &reason,
-    };
-    if let Err(error) = services.journal.append(|out| event.encode(clock::unix_us(), out)) {
-        tracing::error!(%error, "a refused login could not be written down");
-    }
+    let own = ResourceName::new(ResourceName::GATEWAY);
+    services.login_refused(client, Some(&own), &error.to_string());
     let status = match error.fault() {
         model::Fault::Client => StatusCode::FORBIDDEN,
         _ => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,7 +1,6 @@
 //! What a session sent and saw. The journal names whoever read it.
 
 use std::io;
-use std::sync::PoisonError;
 
 use askama::Template;
 use axum::extract::State;
@@ -73,11 +72,8 @@ async fn read(site: &Site, id: SessionId) -> Result<(String, bool), Problem> {
     let reading = tokio::task::spawn_blocking(move || {
         let _slot = slot;
         let reader = services.journal.reader();
-        let begun = {
-            let mut starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
-            starts.find(&reader, &session, &mut 0)
-        };
-        let begun = begun
+        let begun = starts
+            .find(&reader, &session, &mut 0)
             .map_err(|error| Problem::broken("the journal could not be read", &error))?
             .ok_or_else(|| Problem::not_found("session"))?;
         let place = Place {

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use model::{OperationKind, Revocation, SessionId};
+use model::SessionId;
 use serde_json::Value;
 
 use super::Console;
@@ -15,8 +15,7 @@ use super::text::{Moment, Text, who};
 use super::timeline::{Event, events};
 use super::visitor::Here;
 use crate::admin::api::journal::look;
-use crate::admin::api::locks::revoke;
-use crate::admin::api::sessions::begun;
+use crate::admin::api::sessions::{begun, end_session};
 use crate::admin::input::Id;
 use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
 use crate::admin::problem::Problem;
@@ -163,10 +162,11 @@ async fn page(
         .get("before")
         .and_then(|before| before.parse().ok());
     let before = before.unwrap_or_else(|| site.services.journal.size());
-    let found = look(site, wanted, before, ROWS_MAX).await?;
+    let who = &here.visitor.principal;
+    let found = look(site, who, wanted, before, ROWS_MAX).await?;
     let mut rows = Vec::new();
     for (_, end) in &found.entries {
-        let start = begun(site, end["session"].as_str().unwrap_or_default()).await?;
+        let start = begun(site, who, end["session"].as_str().unwrap_or_default()).await?;
         rows.extend(Row::of_end(end, start.as_ref()));
     }
     let next = found.next.map(|next| here.with("before", &next.to_string()));
@@ -229,8 +229,8 @@ async fn one(
     id: SessionId,
     only: Option<String>,
 ) -> Result<SessionPage, Problem> {
-    let (site, name) = (&console.site, id.to_string());
-    let start = begun(site, &name)
+    let (site, name, reader) = (&console.site, id.to_string(), &here.visitor.principal);
+    let start = begun(site, reader, &name)
         .await?
         .ok_or_else(|| Problem::not_found("session"))?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -249,7 +249,7 @@ async fn one(
     let live = site.services.sessions.list().iter().any(|live| live.id == id);
     let ended = match live {
         true => None,
-        false => look(site, of_session(&["session.end"]), size, 1)
+        false => look(site, reader, of_session(&["session.end"]), size, 1)
             .await?
             .entries
             .pop(),
@@ -258,7 +258,7 @@ async fn one(
         .parameters
         .get("before")
         .and_then(|before| before.parse().ok());
-    let found = look(site, of_session(&[]), before.unwrap_or(size), ENTRIES_MAX).await?;
+    let found = look(site, reader, of_session(&[]), before.unwrap_or(size), ENTRIES_MAX).await?;
     let (who, issuer) = who(&key);
     Ok(SessionPage {
         shell: here.shell(console, "Session").await,
@@ -288,15 +288,8 @@ pub(super) async fn end(
 ) -> Result<Response, Problem> {
     let reason = form.filled("reason")?.to_owned();
     to_its_end(async move {
-        let deed = Deed {
-            verb: "revoke",
-            kind: OperationKind::Privilege,
-            object: format!("session/{id}"),
-            text: format!("end session {id}: {reason}"),
-        };
         let (services, visitor) = (&console.site.services, &form.here.visitor.principal);
-        let revoked = revoke(services, Revocation::Session(id), &reason, visitor);
-        perform(services, visitor, Door::Console, deed, revoked).await?;
+        end_session(services, visitor, Door::Console, id, &reason).await?;
         Ok(Redirect::to(&format!("/console/sessions/{id}")).into_response())
     })
     .await

@@ -101,6 +101,7 @@ async fn log_in(stage: &Stage, cookie: &str, subject: &str, provider_session: Op
     let who = LoggedIn {
         principal: person(subject),
         provider_session: provider_session.map(str::to_owned),
+        issued: clock::unix_seconds(),
     };
     let state = &stage.gateway.services.logins.state;
     let begun = state

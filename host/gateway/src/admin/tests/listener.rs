@@ -3,11 +3,11 @@ use std::sync::{Arc, Mutex};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::listener::{CONNECTIONS_MAX, HEADERS_MAX, REQUEST_BYTES_MAX};
+use crate::admin::listener::{CONNECTIONS_OF_ONE_MAX, HEADERS_MAX, REQUEST_BYTES_MAX, REQUEST_TIME_MAX};
 use crate::admin::*;
 
 /// A gateway that is whatever the test says.
@@ -61,7 +61,11 @@ async fn start() -> Page {
 impl Page {
     /// Sends raw bytes and returns everything that comes back until the connection ends.
     async fn send(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        self.say(stream, request).await
+    }
+
+    async fn say(&self, mut stream: TcpStream, request: &str) -> String {
         // The gateway may have closed before it has read everything.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
@@ -175,15 +179,22 @@ async fn a_request_beyond_its_bounds_is_refused() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_closed_at_once() {
+async fn whoever_holds_all_the_connections_they_may_shuts_out_nobody_else() {
     let page = start().await;
     let mut held = Vec::new();
-    for _ in 0..CONNECTIONS_MAX {
+    for _ in 0..CONNECTIONS_OF_ONE_MAX {
         held.push(TcpStream::connect(page.address).await.expect("connected"));
     }
     assert_eq!(page.get("/").await, "");
-    // A slot comes back as soon as one of them has gone.
-    held.truncate(CONNECTIONS_MAX - 1);
+    let elsewhere = TcpSocket::new_v4().expect("a socket");
+    elsewhere
+        .bind("127.0.0.2:0".parse().expect("an address"))
+        .expect("bound");
+    let elsewhere = elsewhere.connect(page.address).await.expect("connected");
+    let probe = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    assert!(page.say(elsewhere, probe).await.starts_with("HTTP/1.1 200"));
+    // A place comes back as soon as one of them has gone.
+    held.truncate(CONNECTIONS_OF_ONE_MAX - 1);
     let answer = async {
         loop {
             let answer = page.get("/").await;
@@ -207,6 +218,17 @@ async fn a_peer_that_says_nothing_is_cut_off() {
         "{}",
         String::from_utf8_lossy(&answer)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_asked_for_nothing_lives_for_moments() {
+    let page = start().await;
+    let began = tokio::time::Instant::now();
+    let mut stream = TcpStream::connect(page.address).await.expect("connected");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.is_empty());
+    assert!(began.elapsed() <= 2 * REQUEST_TIME_MAX, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

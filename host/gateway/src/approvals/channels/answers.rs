@@ -123,6 +123,8 @@ impl Line {
         let mut tries = 0;
         loop {
             let cast = Cast {
+                // What it is for never changes, and whoever answers there sees no revision.
+                seen: None,
                 voter: voter.clone(),
                 agrees,
                 comment: vote.comment.clone(),

@@ -222,7 +222,7 @@ impl Stand {
 
     async fn answer(&self, id: ApprovalId, agrees: bool) {
         let dora = dba("dora");
-        let answered = self.footing.approvals.vote(id, &dora, agrees, "", "api");
+        let answered = self.footing.approvals.vote(id, None, &dora, agrees, "", "api");
         answered.await.expect("counts");
     }
 

@@ -34,7 +34,7 @@ async fn of_two_answers_that_race_exactly_one_counts() {
     let id = waiting.id;
     let answering = [("bob", true), ("carol", false)].map(|(subject, agrees)| {
         let approvals = stage.approvals.clone();
-        tokio::spawn(async move { approvals.vote(id, &dba(subject), agrees, "", "api").await })
+        tokio::spawn(async move { approvals.vote(id, None, &dba(subject), agrees, "", "api").await })
     });
     let answered = futures_util::future::join_all(answering).await;
     let results: Vec<_> = answered
@@ -75,12 +75,35 @@ async fn several_answer_where_several_are_needed() {
 }
 
 #[tokio::test]
+async fn an_answer_to_what_was_looked_at_does_not_count_once_that_has_changed() {
+    let stage = Stage::new().await;
+    let two = Question {
+        quorum: Quorum::parse("2 of dba").expect("a quorum"),
+        ..question()
+    };
+    let id = stage.ask(two).await.id;
+    let answer = async |seen, subject| {
+        let voter = dba(subject);
+        let answered = stage.approvals.vote(id, Some(seen), &voter, true, "", "api");
+        answered.await.map(|kept| kept.approval.standing)
+    };
+    assert!(matches!(answer(0, "bob").await, Ok(Standing::Pending)));
+    assert!(matches!(answer(0, "carol").await, Err(AnswerError::Changed)));
+    assert!(matches!(answer(1, "carol").await, Ok(Standing::Approved)));
+    let votes = stage.journaled();
+    let votes = votes.iter().filter(|entry| entry["kind"] == "approval.vote");
+    let sessions: Vec<&Value> = votes.map(|vote| &vote["session"]).collect();
+    let waits = Value::from(session(1).to_string());
+    assert_eq!(sessions, [&waits, &waits], "each tells of the session that waits");
+}
+
+#[tokio::test]
 async fn one_no_is_enough_and_the_requester_hears_why() {
     let stage = Stage::new().await;
     let mut waiting = stage.ask(question()).await;
     let no = stage
         .approvals
-        .vote(waiting.id, &dba("bob"), false, "not on a Friday", "console")
+        .vote(waiting.id, None, &dba("bob"), false, "not on a Friday", "console")
         .await
         .expect("counts");
     assert_eq!(no.approval.standing, Standing::Denied);

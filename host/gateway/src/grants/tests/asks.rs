@@ -52,7 +52,7 @@ impl Stage {
     }
 
     async fn agree(&self, id: ApprovalId, voter: &Principal) -> Result<Standing, AnswerError> {
-        let kept = self.approvals().vote(id, voter, true, "", "api").await?;
+        let kept = self.approvals().vote(id, None, voter, true, "", "api").await?;
         Ok(kept.approval.standing)
     }
 
@@ -67,7 +67,10 @@ impl Stage {
         .await
         .expect("started");
         let bob = member("bob", &["dba"]);
-        approvals.vote(id, &bob, true, "", "api").await.expect("counts");
+        approvals
+            .vote(id, None, &bob, true, "", "api")
+            .await
+            .expect("counts");
     }
 
     fn held_by(&self, principal: &Principal) -> Vec<Arc<Grant>> {

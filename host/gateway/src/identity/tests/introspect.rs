@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::signer::{Signer, jwks};
 use crate::config::Config;
+use crate::identity::introspect::{ARRIVALS_MAX, WAITING_MAX};
 use crate::identity::{Identity, TokenError, Verified};
 
 const NOW: u64 = 1_800_000_000;
@@ -290,6 +291,31 @@ async fn a_provider_that_does_not_answer_is_given_up_and_lets_nobody_in() {
     tokio::time::pause();
     let refused = verifying.await.expect("ran");
     assert!(unasked(&refused, "in time"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn strangers_do_not_keep_the_provider_from_answering_for_those_it_knows() {
+    let idp = Idp::start().await;
+    let identity = Arc::new(idp.identity_with("client_secret = \"file:secret\", opaque = true"));
+    let known = idp.verify(&identity).await.expect("accepted");
+    *idp.told.answer.lock().expect("whole") = None;
+    let mut strangers = tokio::task::JoinSet::new();
+    for number in 0..2 * WAITING_MAX {
+        let identity = Arc::clone(&identity);
+        strangers.spawn(async move { identity.verify(&format!("made-up-{number}"), NOW).await });
+    }
+    // Those for whom there is no room are told so at once; the others wait.
+    let refused = strangers.join_next().await.expect("some").expect("ran");
+    assert!(unasked(&refused, "too many wait"), "{refused:?}");
+    while idp.asked().len() < 1 + ARRIVALS_MAX {
+        tokio::task::yield_now().await;
+    }
+    idp.answer(200, "application/json", json!({"active": true}));
+    let alive = identity.still_active(&known.login, &known.principal, NOW).await;
+    alive.expect("asked before any stranger is done");
+    idp.verify(&identity)
+        .await
+        .expect("a signed token does not wait for them");
 }
 
 #[tokio::test]

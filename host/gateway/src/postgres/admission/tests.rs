@@ -60,7 +60,10 @@ async fn whoever_may_ask_has_asked_by_trying_and_is_let_in_once_people_agreed() 
     assert!(told.message.contains(&approval.to_string()));
     assert_eq!(why(let_in(&stage, &guest).await).approval, Some(approval));
     let dba = member("dora", "dba");
-    let voted = stage.approvals().vote(approval, &dba, true, "", "api").await;
+    let voted = stage
+        .approvals()
+        .vote(approval, None, &dba, true, "", "api")
+        .await;
     assert!(voted.is_ok(), "{voted:?}");
     let Ok(Some(grant)) = let_in(&stage, &guest).await else {
         panic!("let in under a grant");
@@ -77,7 +80,7 @@ async fn a_no_is_told_and_not_asked_about_again_at_once() {
     let dba = member("dora", "dba");
     let voted = stage
         .approvals()
-        .vote(approval, &dba, false, "not today", "api")
+        .vote(approval, None, &dba, false, "not today", "api")
         .await;
     assert!(voted.is_ok(), "{voted:?}");
     for _ in 0..3 {

@@ -13,6 +13,7 @@ use crate::approvals::Left;
 use crate::clock;
 use crate::postgres::estimate::Estimate;
 use crate::postgres::hold::{self, Hold, Step};
+use crate::postgres::over;
 use crate::postgres::surroundings::Next;
 
 impl<'a> Drive<'a> {
@@ -113,11 +114,7 @@ impl<'a> Drive<'a> {
     /// Whether the session itself may still run anything.
     fn still_allowed(&self) -> Result<(), Refusal> {
         if Instant::now() >= self.deadlines.token {
-            return Err(Refusal::new(
-                Rule::SessionEnded,
-                Fault::Client,
-                "the token has expired; connect again with a new one",
-            ));
+            return Err(over::token_expired());
         }
         let asker = self.surroundings.asker();
         let locks = &self.surroundings.shared().locks;

@@ -1,6 +1,7 @@
 //! A gateway with a console, and browsers that keep cookies.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +18,7 @@ use super::html::tags;
 use super::provider::{CLIENT, Provider, SECRET};
 use crate::admin::Site;
 use crate::admin::console::{Console, router};
+use crate::admin::listener::Peer;
 use crate::config::Config;
 use crate::serve::Gateway;
 
@@ -25,6 +27,9 @@ pub(super) const URL: &str = "https://tidegate.example.com";
 const POLICY: &str = r#"
 @id("operators")
 permit (principal in Group::"operators", action == Action::"execute", resource == Resource::"tidegate");
+@id("watchers")
+permit (principal in Group::"watchers", action == Action::"execute", resource == Resource::"tidegate")
+when { context.session.protocol == "console" && context.operation.verbs.contains("show approval") };
 @id("approvers")
 permit (principal in Group::"dba", action == Action::"approve", resource == Resource::"customers");
 @id("askers")
@@ -73,6 +78,7 @@ impl Stage {
         Browser {
             stage: self,
             cookies: BTreeMap::new(),
+            peer: None,
         }
     }
 
@@ -140,6 +146,8 @@ impl Seen {
 pub(super) struct Browser<'a> {
     stage: &'a Stage,
     pub(super) cookies: BTreeMap<String, String>,
+    /// Where it comes from, if that is known.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 impl Browser<'_> {
@@ -167,6 +175,9 @@ impl Browser<'_> {
         body: &str,
     ) -> Seen {
         let mut request = Request::builder().method(method).uri(path);
+        if let Some(peer) = self.peer {
+            request = request.extension(Peer::new(peer));
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -3,7 +3,9 @@ use serde_json::json;
 
 use super::flow::{Browser, Seen, Stage, form};
 use super::html::check;
+use crate::admin::console::LOGINS_MAX;
 use crate::admin::console::front::HEADERS;
+use crate::clock;
 
 const SESSION: &str = "__Host-tidegate";
 const LOGIN: &str = "__Host-tidegate-login";
@@ -88,6 +90,10 @@ async fn cookies_are_for_this_host_over_tls_and_for_no_script() {
         }
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
+    assert!(
+        session[0].contains("; Max-Age=3600"),
+        "groups grow old: {session:?}"
+    );
     // 256 bits, in base64url.
     let value = session[0].split(['=', ';']).nth(1).expect("a value");
     assert_eq!(value.len(), 43);
@@ -267,6 +273,97 @@ async fn the_provider_can_end_a_session() {
     assert_eq!(ended.expect("written"), 1);
     is_out(&mut alice).await;
     assert_eq!(bob.get("/console").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_logout_while_somebody_logs_in_ends_that_login_too() {
+    let stage = Stage::new().await;
+    let mut browser = stage.browser();
+    let address = browser.begin("/console").await;
+    let query = stage.provider.log_in(&address, "alice", &[], &json!({}));
+    // It finds no session to end yet.
+    let logout = stage.provider.logout_token("alice");
+    let identity = &stage.gateway.services.identity;
+    let heard = identity.verify_logout(&logout, clock::unix_seconds()).await;
+    heard.expect("a logout token");
+    refused(&browser.come_back(&query).await);
+    is_out(&mut browser).await;
+    let state = &stage.gateway.state;
+    let left = state.end_console_sessions_of(&stage.provider.issuer, Some("alice"), None);
+    assert_eq!(left.await.expect("written"), 0, "nothing is left of it");
+    let later = json!({"iat": clock::unix_seconds() + 20});
+    let again = browser.log_in("alice", &[], &later).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER, "{}", again.body);
+}
+
+#[tokio::test]
+async fn a_login_here_says_in_which_groups_somebody_is() {
+    let stage = Stage::new().await;
+    stage.logged_in("alice", &["dba"]).await;
+    let key = format!("{}|alice", stage.provider.issuer);
+    let seen = stage.gateway.services.access.last_seen(&key).await.expect("read");
+    assert_eq!(seen.expect("noted").groups, ["dba"]);
+}
+
+#[tokio::test]
+async fn logins_from_one_network_are_bounded_and_those_from_others_are_not() {
+    let stage = Stage::new().await;
+    let begin = async |peer: &str, most: u64| {
+        let mut browser = stage.browser();
+        browser.peer = Some(peer.parse().expect("an address"));
+        for _ in 0..most {
+            let seen = browser.get("/auth/login").await;
+            if seen.status != StatusCode::SEE_OTHER {
+                return Some(seen);
+            }
+        }
+        None
+    };
+    assert!(begin("[2001:db8::1]:80", LOGINS_MAX).await.is_none());
+    // One comes back each second.
+    let refused = begin("[2001:db8::1]:80", LOGINS_MAX).await.expect("refused");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.body);
+    assert!(refused.headers.contains_key("retry-after"));
+    check(&refused.body);
+    let neighbour = begin("[2001:db8::2]:80", LOGINS_MAX / 2).await;
+    assert!(neighbour.is_some(), "another address of the same network");
+    assert!(begin("[2001:db8:0:1::1]:80", LOGINS_MAX / 2).await.is_none());
+}
+
+#[tokio::test]
+async fn what_somebody_may_see_is_judged_for_this_door_and_written_down_as_judged() {
+    let stage = Stage::new().await;
+    let mut alice = stage.logged_in("alice", &[]).await;
+    let token = alice.get("/console/grants").await.token();
+    let fields = [
+        ("token", token.as_str()),
+        ("resource", "customers"),
+        ("kind", "read"),
+        ("minutes", "10"),
+        ("relations", ""),
+        ("reason", "ticket 4711"),
+    ];
+    let asked = alice.post("/console/grants", &fields).await;
+    let path = asked.location().to_owned();
+    let mut watcher = stage.logged_in("wanda", &["watchers"]).await;
+    let seen = watcher.get(&path).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+    let mut bob = stage.logged_in("bob", &[]).await;
+    assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND);
+    let intents = stage.journalled("op.intent").await;
+    let shown: Vec<_> = intents
+        .iter()
+        .filter(|intent| intent["verb"] == json!(["show approval"]))
+        .map(|intent| {
+            (
+                &intent["principal"]["subject"],
+                &intent["door"],
+                &intent["policies"],
+            )
+        })
+        .collect();
+    let expected = (&json!("wanda"), &json!("console"), &json!(["watchers"]));
+    assert_eq!(shown, [expected]);
 }
 
 #[tokio::test]

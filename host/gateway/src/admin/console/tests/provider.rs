@@ -102,6 +102,15 @@ impl Provider {
         query.finish()
     }
 
+    /// Returns what the provider sends when somebody has logged out.
+    pub(super) fn logout_token(&self, subject: &str) -> String {
+        let now = clock::unix_seconds();
+        let claims = json!({"iss": self.issuer, "sub": subject, "aud": CLIENT, "iat": now, "exp": now + 120,
+            "jti": "j1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+        let header = json!({"alg": "ES256", "kid": "k1", "typ": "logout+jwt"}).to_string();
+        self.inner.signer.token_of(&header, &claims.to_string())
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();

@@ -64,26 +64,24 @@ pub(super) fn principal(text: &str) -> Principal {
 }
 
 fn facts(text: &str) -> Facts {
-    Facts {
-        statements: vec![StatementFacts {
-            verb: "delete".to_owned(),
-            nested: Vec::new(),
-            kind: OperationKind::Write,
-            writes: true,
-            utility: false,
-            relations: vec![RelationUse {
-                schema: Some(text.to_owned()),
-                name: text.to_owned(),
-                access: Access::Write,
-                tags: vec![Tag::new(text)],
-            }],
-            columns: Vec::new(),
-            functions: Vec::new(),
-            predicates: Vec::new(),
-            has_where: false,
-            limit: None,
+    Facts::of(StatementFacts {
+        verb: "delete".to_owned(),
+        nested: Vec::new(),
+        kind: OperationKind::Write,
+        writes: true,
+        utility: false,
+        relations: vec![RelationUse {
+            schema: Some(text.to_owned()),
+            name: text.to_owned(),
+            access: Access::Write,
+            tags: vec![Tag::new(text)],
         }],
-    }
+        columns: Vec::new(),
+        functions: Vec::new(),
+        predicates: Vec::new(),
+        has_where: false,
+        limit: None,
+    })
 }
 
 fn assessment(text: &str) -> Assessment {

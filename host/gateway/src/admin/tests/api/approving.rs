@@ -144,10 +144,20 @@ async fn an_approval_that_is_nobodys_business_is_not_there() {
             (&none.body["code"], &none.body["detail"])
         );
     }
-    // Whoever may list all sees it without being able to answer.
+    // Whomever policy lets see it does, without being able to answer; and the journal says by
+    // which policy, where it is nothing of their own.
     let sue = stage.person("sue", &["security"]);
     let seen = stage.get(&sue, &format!("/api/v1/approvals/{id}")).await;
     assert_eq!(seen.body["may_answer"], false);
+    stage
+        .get(&stage.person("alice", &[]), &format!("/api/v1/approvals/{id}"))
+        .await;
+    let intents = stage.journalled("op.intent").await;
+    let shown = intents
+        .iter()
+        .filter(|intent| intent["verb"] == json!(["show approval"]));
+    let shown: Vec<&Value> = shown.map(|intent| &intent["policies"]).collect();
+    assert_eq!(shown, [&json!(["security"]), &json!(["tidegate.own"])]);
     let refused = decide(&stage, &sue, &id, Some("\"0\""), &yes()).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::admin::tests::stage::{Stage, Told, request};
 use crate::clock;
+use crate::refused::WRITTEN_MAX;
 
 #[tokio::test]
 async fn the_caller_is_who_the_token_says() {
@@ -43,6 +44,46 @@ async fn a_token_that_is_not_for_us_opens_nothing() {
         assert!(challenge.contains("invalid_token"), "{challenge}");
     }
     assert_eq!(stage.journalled("login.refused").await.len(), 5);
+}
+
+#[tokio::test]
+async fn whoever_knocks_without_end_fills_no_journal_and_is_counted() {
+    let stage = Stage::new().await;
+    let tries = 2 * WRITTEN_MAX;
+    for _ in 0..tries {
+        let told = stage.get("nonsense", "/api/v1/me").await;
+        assert_eq!(told.status, StatusCode::UNAUTHORIZED);
+    }
+    let services = &stage.gateway.services;
+    services.refused.write_counts(&services.journal);
+    let written = stage.journalled("login.refused").await.len() as u64;
+    let counted = &stage.journalled("login.refused-many").await[0];
+    assert!((WRITTEN_MAX..tries).contains(&written), "{written}");
+    assert_eq!(
+        (&counted["client"], &counted["count"]),
+        (&json!("unknown"), &json!(tries - written))
+    );
+}
+
+#[tokio::test]
+async fn an_agent_of_somebody_is_not_that_person_being_here() {
+    let stage = Stage::new().await;
+    let alice = "https://idp.example.com|alice";
+    let services = &stage.gateway.services;
+    let groups = async || {
+        let seen = services.access.last_seen(alice).await.expect("read");
+        seen.map(|seen| seen.groups)
+    };
+    let agent = json!({"sub": "alice", "groups": ["admins"], "act": {"sub": "agent-7"}});
+    let plain_agent = json!({"sub": "alice", "groups": ["admins"], "kind": "agent"});
+    for claims in [&agent, &plain_agent] {
+        let told = stage.get(&stage.token(claims), "/api/v1/me").await;
+        assert_eq!(told.status, StatusCode::OK, "{told:?}");
+        assert_eq!(groups().await, None);
+    }
+    stage.get(&stage.person("alice", &["dba"]), "/api/v1/me").await;
+    stage.get(&stage.token(&agent), "/api/v1/me").await;
+    assert_eq!(groups().await, Some(vec!["dba".to_owned()]));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use model::{Principal, PrincipalKind, ResourceName, SessionId};
 use proto::postgres::frame::{put, put_string};
 use serde_json::{Value, json};
 
+use crate::admin::reads::READS_OF_ONE_MAX;
 use crate::admin::tests::stage::Stage;
 use crate::clock;
 
@@ -199,6 +200,29 @@ async fn a_statement_is_explained_and_stays_out_of_the_journal() {
         (there.status, there.body["code"].clone()),
         (not.status, not.body["code"].clone())
     );
+}
+
+#[tokio::test]
+async fn whoever_reads_too_much_of_the_journal_at_once_is_refused_and_nobody_else() {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.person("alice", &[]), stage.person("bob", &[]));
+    let mut reading = Vec::new();
+    for _ in 0..READS_OF_ONE_MAX {
+        let turn = stage.site.reads.turn("https://idp.example.com|alice".to_owned());
+        reading.push(turn.await.expect("a turn"));
+    }
+    let unknown = "/api/v1/sessions/0192f0c1-2345-7abc-8def-0123456789ab";
+    for path in [unknown, "/api/v1/sessions?ended=true"] {
+        let told = stage.get(&alice, path).await;
+        assert_eq!(
+            (told.status, &told.body["code"]),
+            (StatusCode::TOO_MANY_REQUESTS, &json!("too-many-requests"))
+        );
+        assert!(told.headers.contains_key("retry-after"));
+    }
+    assert_eq!(stage.get(&bob, unknown).await.status, StatusCode::NOT_FOUND);
+    drop(reading);
+    assert_eq!(stage.get(&alice, unknown).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -202,4 +202,10 @@ async fn sessions_are_seen_by_their_own_and_by_those_who_may_and_ended_by_the_la
     assert_eq!(inbox.recv().await, Some(Notice::End));
     let told = ending.get().expect("an ending");
     assert_eq!(&*told.reason, "your session was ended: wrong database");
+    let intents = stage.journalled("op.intent").await;
+    let last = intents.last().expect("an intent");
+    assert_eq!(
+        (&last["verb"], &last["class"]),
+        (&json!(["revoke"]), &json!("privilege"))
+    );
 }

@@ -105,7 +105,7 @@ async fn a_question_that_ends_while_it_is_put_is_closed_at_once() {
     let id = stand.ask(1).await;
     let approvals = stand.footing.approvals.clone();
     let meanwhile = async move {
-        let answered = approvals.vote(id, &dba("dora"), false, "", "api").await;
+        let answered = approvals.vote(id, None, &dba("dora"), false, "", "api").await;
         answered.expect("counts");
     };
     *stand.script.meanwhile.lock().expect("whole") = Some(Box::pin(meanwhile));

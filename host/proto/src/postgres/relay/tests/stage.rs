@@ -415,6 +415,7 @@ fn facts(sql: &str) -> Facts {
     };
     Facts {
         statements: sql.split(';').filter(controls).map(statement).collect(),
+        ..Facts::default()
     }
 }
 

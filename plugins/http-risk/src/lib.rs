@@ -1,0 +1,1 @@
+//! Scores HTTP requests by what they could do.
