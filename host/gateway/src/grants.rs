@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use journal::{AppendError, Journal};
-use model::event::Event;
+use model::event::{Event, GrantEvent};
 use model::{Fault, Grant, GrantId, Principal, ResourceName, Rule};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -221,14 +221,14 @@ impl Grants {
             });
         };
         let by = by.key();
-        let event = Event::GrantEnded {
+        let event = Event::Grant(GrantEvent::Ended {
             grant: id,
             principal: &grant.principal,
             resource: &grant.resource,
             why: "revoked",
             by: Some(&by),
             reason: Some(reason),
-        };
+        });
         write_down(&inner.journal, &event)
             .await
             .map_err(GrantError::Journal)?;
@@ -288,14 +288,14 @@ impl Grants {
         }
         inner.end(&due, Ending::of_grant());
         for grant in &due {
-            let event = Event::GrantEnded {
+            let event = Event::Grant(GrantEvent::Ended {
                 grant: grant.id,
                 principal: &grant.principal,
                 resource: &grant.resource,
                 why: "ran out",
                 by: None,
                 reason: None,
-            };
+            });
             if let Err(error) = write_down(&inner.journal, &event).await {
                 // It is not closed, so the next start writes it down.
                 tracing::error!(%error, grant = %grant.id, "the end of a grant could not be written down");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use journal::Journal;
-use model::event::Event;
+use model::event::{Event, LockEvent};
 use model::{Fault, Lock, LockId, LockTarget, Principal, Refusal, ResourceName, Rule};
 
 use crate::clock;
@@ -130,7 +130,7 @@ impl Locks {
             since_us: now_us,
             lifted: None,
         };
-        write_down(&inner.journal, &Event::LockSet { lock: &lock })
+        write_down(&inner.journal, &Event::Lock(LockEvent::Set { lock: &lock }))
             .await
             .map_err(StateError::Journal)?;
         let mut locks = force.locks.clone();
@@ -155,11 +155,11 @@ impl Locks {
             return Ok(None);
         };
         let (by, now_us) = (by.key(), clock::unix_us());
-        let event = Event::LockLifted {
+        let event = Event::Lock(LockEvent::Lifted {
             lock: id,
             target: &lock.target,
             by: &by,
-        };
+        });
         write_down(&inner.journal, &event)
             .await
             .map_err(StateError::Journal)?;

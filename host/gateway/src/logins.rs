@@ -71,13 +71,23 @@ impl LogoutError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Why {
     Inactive,
+    Groups,
     Unheard,
 }
 
 impl Why {
+    const fn of(error: &TokenError) -> Self {
+        match error {
+            TokenError::NotActive => Self::Inactive,
+            TokenError::OtherGroups => Self::Groups,
+            _ => Self::Unheard,
+        }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Self::Inactive => "inactive",
+            Self::Groups => "groups",
             Self::Unheard => "unheard",
         }
     }
@@ -85,6 +95,7 @@ impl Why {
     const fn told(self) -> &'static str {
         match self {
             Self::Inactive => "the identity provider says that your token does not hold any more",
+            Self::Groups => "the identity provider says that your groups are others now",
             Self::Unheard => "the identity provider could not be asked whether your token still holds",
         }
     }
@@ -107,8 +118,8 @@ impl Logins {
         active.map_err(|error| {
             let key = principal.key();
             tracing::warn!(principal = key, %error, fault = error.fault().label(), "a login does not hold");
-            if error == TokenError::NotActive {
-                self.end_token(login, principal, Why::Inactive);
+            if error.is_final() {
+                self.end_token(login, principal, Why::of(&error));
             }
             not_held(&error)
         })
@@ -159,8 +170,8 @@ impl Logins {
         if let Err(error) = &held {
             let key = principal.key();
             tracing::warn!(principal = key, %error, fault = error.fault().label(), "a live session's token was not confirmed");
-            if *error == TokenError::NotActive {
-                self.end_token(login, principal, Why::Inactive);
+            if error.is_final() {
+                self.end_token(login, principal, Why::of(error));
             }
         }
         (question.digest, held.is_ok())
@@ -247,7 +258,9 @@ impl Logins {
 /// Returns what a client is told whose login does not hold.
 pub(crate) fn not_held(error: &TokenError) -> Refusal {
     let (message, hint) = match error {
-        TokenError::NotActive => (Why::Inactive.told(), "connect again with a new token"),
+        TokenError::NotActive | TokenError::OtherGroups => {
+            (Why::of(error).told(), "connect again with a new token")
+        }
         TokenError::LoggedOut => (
             "the identity provider ended your login",
             "log in there, and connect again with a new token",

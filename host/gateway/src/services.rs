@@ -134,3 +134,6 @@ pub fn random<const N: usize>() -> [u8; N] {
     getrandom::fill(&mut bytes).expect("the operating system has randomness once it runs programs");
     bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,8 +48,9 @@ impl Browser {
         let profile = folder.path().join("profile");
         let options = json!({
             "binary": tools::on_path("chromium")?,
+            // Colours are looked at, so they must not be on their way to others.
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                "--window-size=1280,1000", format!("--user-data-dir={}", profile.display())],
+                "--force-prefers-reduced-motion", "--window-size=1280,1000", format!("--user-data-dir={}", profile.display())],
         });
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}});
@@ -112,6 +113,33 @@ impl Browser {
     /// When they fail.
     pub fn run(&self, lines: &str) -> Result<Value> {
         self.post("execute/sync", &json!({"script": lines, "args": []}))
+    }
+
+    /// Has axe judge the page by the Web Content Accessibility Guidelines, levels A and AA, and
+    /// returns what it found wrong: each rule, and where. The page's own policy would not let
+    /// it in, so the driver puts it there.
+    ///
+    /// # Errors
+    /// When axe is missing or fails.
+    pub fn barriers(&self) -> Result<Vec<String>> {
+        if self.run("return typeof window.axe")? == "undefined" {
+            self.run(&tools::axe()?)?;
+        }
+        let judge = r#"
+            const done = arguments[arguments.length - 1];
+            const levels = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+            const options = { runOnly: levels, resultTypes: ['violations'], preload: false };
+            const shown = (rule) => rule.nodes.map(
+              (node) => `${rule.id}: ${node.html} (${node.failureSummary.replace(/\s+/g, ' ')})`);
+            axe.run(document, options).then(
+              (found) => done({ judged: found.violations.flatMap(shown) }),
+              (error) => done({ failed: String(error) }));"#;
+        let told = self.post("execute/async", &json!({"script": judge, "args": []}))?;
+        let judged = told["judged"].as_array().with_context(|| told.to_string())?;
+        Ok(judged
+            .iter()
+            .map(|one| one.as_str().unwrap_or_default().to_owned())
+            .collect())
     }
 
     /// Clicks on the first element that fits a CSS selector, once it is there and lets itself be

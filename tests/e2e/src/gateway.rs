@@ -19,7 +19,7 @@ pub use configuration::{AGENT_POLICY, Configuration, ConsoleOf, Plugin, RESOURCE
 use crate::certificate::Certificate;
 use crate::client::{Target, Tls};
 use crate::http;
-use crate::provider::CONSOLE_SECRET;
+use crate::provider::{CONSOLE_SECRET, GATEWAY_SECRET};
 use crate::service::{Account, START_WAIT_MAX, Service, until};
 use crate::tools;
 
@@ -149,6 +149,7 @@ impl Home {
             configuration.server.login().password.clone(),
         );
         environment.insert("STAGE_CONSOLE_SECRET".to_owned(), CONSOLE_SECRET.to_owned());
+        environment.insert("STAGE_GATEWAY_SECRET".to_owned(), GATEWAY_SECRET.to_owned());
         let journal = configuration.journal_in(folder.path());
         let binary = configuration.binary.clone().map_or_else(tools::gateway, Ok)?;
         Ok(Self {

@@ -135,6 +135,15 @@ pub fn node() -> Result<PathBuf> {
     in_cache("node")
 }
 
+/// Returns the script with which a page judges itself: whether everybody can read and use it.
+///
+/// # Errors
+/// When set-up has not run.
+pub fn axe() -> Result<String> {
+    let path = in_cache("node/node_modules/axe-core/axe.min.js")?;
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
 /// Returns the archive with the JDBC driver, where Debian's package puts it.
 ///
 /// # Errors

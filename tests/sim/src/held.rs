@@ -1,31 +1,25 @@
 //! A gateway's session in which operations wait for people: it asks, looks again, and lets
 //! through, each of these when the schedule says so.
 
+mod words;
+mod written;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use model::approval::{ContentHash, Quorum, Standing};
-use model::{
-    ApprovalId, Facts, Fault, OperationId, OperationKind, Principal, Refusal, Rule, SessionId,
-    StatementFacts, Verdict,
-};
+use model::approval::{ContentHash, Standing};
+use model::{ApprovalId, Fault, OperationId, Principal, Refusal, Rule, SessionId};
 use proto::postgres::frame::frontend_header;
-use proto::postgres::relay::{Fatal, JudgedStatement, Lookup, Relay, RelayOptions};
+use proto::postgres::relay::{Fatal, JudgedStatement, Relay, RelayOptions};
 use proto::session::Waiting;
 
 use crate::approvals::{Asked, Book, Left};
 use crate::server::Server;
-use crate::session::{Blank, judged_with, options};
-
-/// The word that has a statement held.
-pub const HELD: &str = "held";
-
-/// The word that has one held under the policies `p2` only.
-pub const LATER: &str = "later";
-
-/// The word that has one refused.
-pub const REFUSED: &str = "never";
+use crate::session::{Blank, options};
+use words::judge;
+pub use words::{HELD, LATER, REFUSED};
+use written::Intent;
 
 /// One client's session.
 #[derive(Debug)]
@@ -57,16 +51,6 @@ pub struct Held {
     named: BTreeMap<OperationId, String>,
     intents: BTreeMap<OperationId, Intent>,
     checked: usize,
-}
-
-/// What was written down of an operation.
-#[derive(Clone, Debug)]
-struct Intent {
-    sql: String,
-    approval: Option<ApprovalId>,
-    durable: bool,
-    /// Whether the server has run it.
-    ran: bool,
 }
 
 #[derive(Debug)]
@@ -375,22 +359,6 @@ impl Held {
         }
     }
 
-    /// Writes the intents of the batch, once, where the journal takes them.
-    fn write_intents(&mut self) {
-        for (intent, sql) in self.relay.intents().zip(&self.texts) {
-            let again = self.named.insert(intent.operation, sql.clone()).is_some();
-            if !again && self.journal_works {
-                let written = Intent {
-                    sql: sql.clone(),
-                    approval: intent.approval,
-                    durable: false,
-                    ran: false,
-                };
-                self.intents.insert(intent.operation, written);
-            }
-        }
-    }
-
     fn advance_hold(&mut self) {
         let held = self.relay.held(&self.client).expect("it can be shown");
         let operation = held.operation;
@@ -443,48 +411,6 @@ impl Held {
             }
         }
     }
-
-    /// Every statement the server has run was written down before, and let through by people if
-    /// it is one of those they are asked about.
-    fn check_executed(&mut self, book: &Book) {
-        while let Some(sql) = self.server.executed.get(self.checked) {
-            self.checked += 1;
-            let mut intents = self.intents.iter_mut();
-            let found = intents.find(|(_, intent)| intent.sql == *sql && intent.durable && !intent.ran);
-            let (operation, intent) = found.unwrap_or_else(|| panic!("{sql:?} ran without a durable intent"));
-            intent.ran = true;
-            let (operation, approval) = (*operation, intent.approval);
-            assert!(!sql.contains(REFUSED), "{sql:?} was refused");
-            let Some(approval) = approval else {
-                assert!(
-                    !is_held(&self.relay, sql, "p1"),
-                    "{sql:?} ran without an approval"
-                );
-                continue;
-            };
-            let (asked, by) = book
-                .used(approval)
-                .unwrap_or_else(|| panic!("{sql:?} ran by an approval that is not used up"));
-            assert_eq!(asked, sql, "what was approved");
-            // More rows of one execution are operations of their own.
-            let same = |by| self.intents.get(&by).is_some_and(|intent| intent.sql == *sql);
-            assert!(
-                by == operation || same(by),
-                "{sql:?} ran by an approval of something else"
-            );
-        }
-    }
-
-    fn check_outcomes(&self) {
-        for (operation, intent) in &self.intents {
-            let mut results = self.outcomes.iter().filter(|(id, _)| id == operation);
-            let result = results.next().map(|(_, result)| *result);
-            assert!(results.next().is_none(), "{:?} ended more than once", intent.sql);
-            let result = result.unwrap_or_else(|| panic!("{:?} has no end", intent.sql));
-            let never = matches!(result, "refused" | "skipped");
-            assert!(!(never && intent.ran), "{:?} is {result}, and ran", intent.sql);
-        }
-    }
 }
 
 /// Whether a goodbye is among whole messages.
@@ -498,55 +424,4 @@ fn says_goodbye(mut bytes: &[u8]) -> bool {
         bytes = rest;
     }
     false
-}
-
-fn is_held(relay: &Relay, sql: &str, policy: &str) -> bool {
-    let runs = |part: &str| match part
-        .trim()
-        .strip_prefix("execute ")
-        .map(|name| relay.prepared(name))
-    {
-        Some(Lookup::Found(text)) => String::from_utf8_lossy(&text).contains(HELD),
-        _ => false,
-    };
-    sql.contains(HELD) || policy == "p2" && sql.contains(LATER) || sql.split(';').any(runs)
-}
-
-/// Judges by words, as often as it is asked; `None` while the server must answer first.
-fn judge(relay: &Relay, sql: &str, policy: &str) -> Option<Arc<JudgedStatement>> {
-    let mut runs = Vec::new();
-    for part in sql.split(';') {
-        match part
-            .trim()
-            .strip_prefix("execute ")
-            .map(|name| relay.prepared(name))
-        {
-            Some(Lookup::Wait) => return None,
-            Some(Lookup::Found(text)) => runs.push(text),
-            Some(Lookup::Missing) | None => {}
-        }
-    }
-    let verdict = if sql.contains(REFUSED) {
-        Verdict::Refuse(Refusal::new(Rule::PolicyDenied, Fault::Client, "not here"))
-    } else if is_held(relay, sql, policy) {
-        Verdict::Hold {
-            policies: Vec::new(),
-            quorum: Quorum::default(),
-            reason_required: false,
-        }
-    } else {
-        Verdict::Run { policies: Vec::new() }
-    };
-    let controls = |part: &&str| {
-        let verb = part.split_whitespace().next();
-        matches!(verb, Some("begin" | "commit" | "rollback"))
-    };
-    let statements = sql.split(';').filter(controls);
-    let facts = Facts {
-        statements: statements
-            .map(|_| StatementFacts::bare(OperationKind::Transaction))
-            .collect(),
-        ..Facts::default()
-    };
-    Some(judged_with(sql, verdict, facts, runs))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::approval::{Quorum, Standing, Subject, Vote, VoteError};
-use model::event::{Carried, Event};
+use model::event::{ApprovalEvent, Carried, Event};
 use model::{ApprovalId, Fault, Principal, Refusal, Rule, Verdict};
 
 use super::change::ended;
@@ -125,7 +125,7 @@ impl Inner {
         let (revision, session) = (approval.revision, approval.waiting);
         let standing = approval.vote(vote.clone(), now_us)?;
         let carried = cast.carried.as_ref();
-        let mut events = vec![Event::ApprovalVote {
+        let mut events = vec![Event::Approval(ApprovalEvent::Vote {
             approval: id,
             by: &vote.by,
             channel: &vote.channel,
@@ -134,7 +134,7 @@ impl Inner {
             session,
             standing,
             carried: carried.map(|(by, evidence_sha256)| Carried { by, evidence_sha256 }),
-        }];
+        })];
         if standing.is_final() {
             approval.waiting = None;
             events.push(ended(approval, "somebody said no", Some(&vote.by)));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::approval::{Approval, Standing};
-use model::event::{Event, short};
+use model::event::{ApprovalEvent, Event, short};
 use model::{ApprovalId, Fault, Refusal, Rule};
 use tokio::sync::oneshot;
 
@@ -103,7 +103,7 @@ impl Inner {
     async fn put(&self, question: &Question, kept: &Kept) -> Result<(), Failure> {
         let approval = &kept.approval;
         let through = approval.requester.delegation_keys();
-        let event = Event::ApprovalAsked {
+        let event = Event::Approval(ApprovalEvent::Asked {
             approval: approval.id,
             subject: approval.subject,
             by: &approval.requester.key(),
@@ -116,7 +116,7 @@ impl Inner {
             decide_by_us: approval.decide_by_us,
             terms: kept.case.grant.as_ref(),
             reason: kept.case.reason.as_deref().map(short),
-        };
+        });
         self.write(&[event], approval.asked_us).await?;
         if !self.state.insert_approval(kept).await? {
             return Err(Failure::Changed);

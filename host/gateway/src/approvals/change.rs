@@ -2,7 +2,7 @@
 //! in between.
 
 use model::approval::{Approval, ContentHash, Vote};
-use model::event::Event;
+use model::event::{ApprovalEvent, Event};
 use model::{ApprovalId, OperationId, Principal, Refusal, SessionId, Verdict};
 use tokio::sync::OwnedMutexGuard;
 
@@ -22,10 +22,10 @@ impl Inner {
         let mut approval = kept.ok_or_else(|| unknown(id))?.approval;
         let (now_us, revision) = (self.clock.now_us(), approval.revision);
         approval.consume(&content, operation, now_us)?;
-        let used = Event::ApprovalUsed {
+        let used = Event::Approval(ApprovalEvent::Used {
             approval: id,
             operation,
-        };
+        });
         self.keep(&approval, revision, None, &[used], now_us)
             .await
             .map_err(|failure| failure.refusal())
@@ -125,10 +125,10 @@ impl Inner {
 }
 
 pub(super) fn ended<'a>(approval: &Approval, reason: &'a str, by: Option<&'a str>) -> Event<'a> {
-    Event::ApprovalEnded {
+    Event::Approval(ApprovalEvent::Ended {
         approval: approval.id,
         standing: approval.standing,
         reason,
         by,
-    }
+    })
 }

@@ -195,6 +195,9 @@ fn render(approval: &Value) -> String {
         let value = bind["text"].as_str().unwrap_or("NULL").to_owned();
         line(&format!("${}", n + 1), value);
     }
+    for (n, setting) in case["settings"].as_array().into_iter().flatten().enumerate() {
+        line(if n == 0 { "settings" } else { "" }, text(setting));
+    }
     line("tags", text(&case["tags"]));
     line("risk", text(&case["assessment"]["score"]));
     for finding in case["assessment"]["findings"].as_array().into_iter().flatten() {
@@ -241,6 +244,7 @@ mod tests {
             "case": {
                 "title": "delete on customers", "operation": "delete\nfrom t\u{1b}]52;c;x\u{7}",
                 "binds": [{"text": "1", "cut": false}, {"text": null, "cut": false}],
+                "settings": ["work_mem = 64MB", "set search_path to evil"],
                 "reason": "trust me\nrisk       0",
                 "assessment": {"score": 90, "findings": [{"message": "no WHERE"}]},
             },
@@ -249,7 +253,8 @@ mod tests {
             shown,
             "approval   0192f0c1\nstanding   pending\nwho        https://idp|agent-7\nresource   customers\n\
              what       delete on customers\noperation  delete\n           from t\\u{1b}]52;c;x\\u{7}\n\
-             $1         1\n$2         NULL\nrisk       90\n           no WHERE\nneeds      2 of dba\n\
+             $1         1\n$2         NULL\nsettings   work_mem = 64MB\n           set search_path to evil\n\
+             risk       90\n           no WHERE\nneeds      2 of dba\n\
              asked      2026-01-31T08:30:00Z\nyes        https://idp|bob fine\n\
              they say   trust me\\nrisk       0\n"
         );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use model::approval::Standing;
-use model::event::Event;
+use model::event::{Event, GrantEvent};
 use model::grant::{GRANT_SECONDS_MAX, Terms};
 use model::{ApprovalId, Fault, Grant, GrantId, OperationId, Principal, Refusal, ResourceName, Rule};
 
@@ -80,7 +80,7 @@ impl Grants {
     /// Writes a grant down, stores it, and lets it hold.
     pub(super) async fn put_in_force(&self, grant: &Arc<Grant>) -> Result<(), StateError> {
         let inner = &self.inner;
-        write_down(&inner.journal, &Event::GrantGiven { grant })
+        write_down(&inner.journal, &Event::Grant(GrantEvent::Given { grant }))
             .await
             .map_err(StateError::Journal)?;
         if !inner.state.insert_grant(grant).await? {

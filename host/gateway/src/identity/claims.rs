@@ -194,7 +194,8 @@ fn client(claims: &Claims, config: &IdentityConfig) -> Result<Option<String>, To
     Ok(party.or(client))
 }
 
-fn groups(claims: &Claims, config: &IdentityConfig) -> Result<Vec<String>, TokenError> {
+/// Reads the groups, each once and in order.
+pub(super) fn groups(claims: &Claims, config: &IdentityConfig) -> Result<Vec<String>, TokenError> {
     let wrong = TokenError::WrongClaim("groups");
     let mut groups = match claims.get(&config.groups_claim) {
         None => return Ok(Vec::new()),

@@ -92,6 +92,9 @@ pub enum TokenError {
     /// The provider's answer is about another token.
     #[error("the identity provider's answer is about another token: {0}")]
     OtherToken(&'static str),
+    /// The provider has taken whoever it is out of a group, or put them into one.
+    #[error("the groups are not those of the token any more")]
+    OtherGroups,
     /// Not a logout token.
     #[error("this is not a logout token: {0}")]
     NotALogout(&'static str),
@@ -131,6 +134,13 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether the provider has said that the token is over, or that it says what is not so any
+    /// more; not merely nothing.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::NotActive | Self::OtherGroups)
+    }
+
     /// Returns who must act.
     #[must_use]
     pub const fn fault(&self) -> Fault {

@@ -26,7 +26,7 @@ use super::fetch::{Answer, Fetcher};
 use super::login::basic;
 use super::provider::Provider;
 use super::{Identity, Login, TOKEN_BYTES_MAX, Verified, json};
-use crate::config::IntrospectionConfig;
+use crate::config::{IdentityConfig, IntrospectionConfig};
 use crate::secret::Secret;
 
 /// How long one may take, the wait for its turn included; a client waits for it while logging
@@ -105,7 +105,7 @@ impl Identity {
         let named = self.named(&token.identity);
         let provider = named.map_err(|error| TokenError::NotIntrospected(error.to_string()))?;
         let answer = provider.introspect(token.text.expose(), Asker::Live, now).await?;
-        same_token(&answer, principal)
+        same_token(&answer, principal, &provider.config)
     }
 
     /// Asks the provider about a token whose claims were found right, if it is to be asked, and
@@ -121,7 +121,7 @@ impl Identity {
             return Ok(verified);
         };
         let answer = provider.introspect(token.as_bytes(), Asker::Signed, now).await?;
-        same_token(&answer, &verified.principal)?;
+        same_token(&answer, &verified.principal, &provider.config)?;
         verified.login.token = Some(introspection.keep(provider, token));
         Ok(verified)
     }
@@ -271,13 +271,17 @@ fn read(answer: &Answer) -> Result<Claims, TokenError> {
     }
 }
 
-/// Refuses an answer that is about somebody else: where it says whose the token is, it must say
-/// what the token says.
-fn same_token(answer: &Claims, principal: &Principal) -> Result<(), TokenError> {
+/// Refuses an answer that is about somebody else: where it says whose the token is, or which
+/// groups they are in, it must say what the token says.
+fn same_token(answer: &Claims, principal: &Principal, config: &IdentityConfig) -> Result<(), TokenError> {
     for (claim, own) in [("iss", &principal.issuer), ("sub", &principal.subject)] {
         if answer.get(claim).is_some_and(|said| said.as_str() != Some(own)) {
             return Err(TokenError::OtherToken(claim));
         }
+    }
+    let tells_groups = answer.contains_key(&config.groups_claim);
+    if tells_groups && claims::groups(answer, config)? != principal.groups {
+        return Err(TokenError::OtherGroups);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-mod introspect;
+pub(crate) mod introspect;
 mod login;
 mod logout;
 mod provider;

@@ -5,26 +5,28 @@
 //! client's cancel or goodbye, the end of its time, the upstream's end, a revocation) exactly
 //! one comes first, and that one counts.
 
+mod question;
+#[cfg(test)]
+mod tests;
+
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use model::approval::{Case, ContentHash, OPERATION_BYTES_MAX, Quorum, Standing, Subject};
-use model::{ApprovalId, Fault, OperationId, Principal, Refusal, Rule, SessionId, Verdict};
-use proto::postgres::relay::{Held, JudgedStatement};
-use proto::postgres::{present, sql};
+use model::approval::{ContentHash, Standing};
+use model::{ApprovalId, Fault, OperationId, Principal, Refusal, Rule, SessionId};
+use proto::postgres::relay::JudgedStatement;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::Upstream;
 use super::estimate::Estimate;
 use crate::approvals::{Approvals, Asked, Left, Question};
-use crate::gate::Asker;
 use crate::identity::Login;
 use crate::logins::Logins;
-use crate::services::Services;
+pub(super) use question::{needs_changed, question};
 
-/// A hold of one operation.
+/// A hold of one operation. Dropped, it is given up: whoever is asked by then need not answer.
 pub(super) struct Hold {
     /// The operation.
     pub(super) operation: OperationId,
@@ -73,15 +75,15 @@ impl Hold {
         (mut question, estimate): (Question, Option<Estimate>),
         operation: OperationId,
         session: SessionId,
-        (services, login): (&Services, &Arc<Login>),
+        (approvals, logins, login): (&Approvals, &Logins, &Arc<Login>),
     ) -> Self {
-        let asking = services.approvals.clone();
+        let asking = approvals.clone();
         Self {
             operation,
             session,
             requester: Arc::clone(&question.requester),
             approvals: asking.clone(),
-            logins: services.logins.clone(),
+            logins: logins.clone(),
             login: Arc::clone(login),
             stage: Stage::Asking(tokio::spawn(async move {
                 if let Some(estimate) = estimate {
@@ -190,13 +192,28 @@ impl Hold {
         self.stage = Stage::Using(approval, judged, task);
     }
 
+    /// Returns what the client is told whose time is over: the same operation finds its question
+    /// again, unless the approval is being used up at this moment.
+    pub(super) fn overtaken(&self) -> Option<Refusal> {
+        matches!(self.stage, Stage::Using(..)).then(overtaken)
+    }
+
     /// Gives up. What was asked stays open where only the time is over, so that the same can
     /// be sent again; otherwise nobody wants the answer any more.
-    pub(super) fn leave(self, left: Left) {
-        let (approvals, session) = (self.approvals, self.session);
-        match self.stage {
+    pub(super) fn leave(mut self, left: Left) {
+        self.give_up(left);
+    }
+
+    fn give_up(&mut self, left: Left) {
+        // Where the event loop has ended there is nobody left to tell: the next start withdraws
+        // what sessions waited for.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let (approvals, session) = (self.approvals.clone(), self.session);
+        match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Asking(task) => {
-                tokio::spawn(async move {
+                runtime.spawn(async move {
                     // The question may be put already: it must not stay behind.
                     if let Ok(Ok(Asked::Waiting(waiting))) = task.await {
                         approvals.leave(waiting.id, session, left).await;
@@ -205,14 +222,14 @@ impl Hold {
             }
             Stage::Waiting(approval, task) => {
                 task.abort();
-                tokio::spawn(async move { approvals.leave(approval, session, left).await });
+                runtime.spawn(async move { approvals.leave(approval, session, left).await });
             }
             // What people agreed to can be sent again, by whoever is known again.
             Stage::Unconfirmed(approval) => {
-                tokio::spawn(async move { approvals.leave(approval, session, Left::TimedOut).await });
+                runtime.spawn(async move { approvals.leave(approval, session, Left::TimedOut).await });
             }
             Stage::Confirming(approval, _) | Stage::Agreed(approval) => {
-                tokio::spawn(async move { approvals.leave(approval, session, left).await });
+                runtime.spawn(async move { approvals.leave(approval, session, left).await });
             }
             // Over, or used up by now: what was let through for nobody is let through no more.
             Stage::Declined(_) | Stage::Using(..) | Stage::Over => {}
@@ -220,104 +237,20 @@ impl Hold {
     }
 }
 
-/// Whether people were asked by other facts than hold now, or fewer of them.
-pub(super) fn needs_changed(asked: &JudgedStatement, now: &JudgedStatement) -> bool {
-    let more = quorum(now).is_some_and(|now| quorum(asked) != Some(now));
-    more || asked.analysis.facts != now.analysis.facts
-}
-
-/// Returns how many people a judgement asks for, if it asks for any.
-fn quorum(judged: &JudgedStatement) -> Option<&Quorum> {
-    match &judged.verdict {
-        Verdict::Hold { quorum, .. } => Some(quorum),
-        Verdict::Run { .. } | Verdict::Refuse(_) => None,
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.give_up(Left::Gone);
     }
 }
 
-/// Returns the question to put for the held operation.
-pub(super) fn question(
-    held: &Held<'_>,
-    asker: &Asker,
-    upstream: &Upstream,
-    content: ContentHash,
-) -> Question {
-    let conduct = &held.judged.analysis;
-    let (policies, quorum) = match &held.judged.verdict {
-        Verdict::Hold { policies, quorum, .. } => (policies.clone(), quorum.clone()),
-        Verdict::Run { .. } | Verdict::Refuse(_) => Default::default(),
-    };
-    let (operation, long) = shown(held);
-    let (binds, more) = match held.bound {
-        // The relay has checked the message; what cannot be read is shown as cut.
-        Some(bound) => present::bound_values(bound, held.types, held.declared_types)
-            .unwrap_or_else(|_| (Vec::new(), true)),
-        None => (Vec::new(), false),
-    };
-    let verbs: Vec<&str> = conduct
-        .facts
-        .statements
-        .iter()
-        .map(|s| s.verb.as_str())
-        .take(VERBS_SHOWN)
-        .collect();
-    let case = Case {
-        protocol: "postgres".to_owned(),
-        title: format!(
-            "{} on {} by {}",
-            verbs.join(", "),
-            upstream.name,
-            asker.principal.subject
-        ),
-        operation,
-        cut: long || more || binds.iter().any(|bind| bind.cut),
-        binds,
-        facts: conduct.facts.clone(),
-        assessment: conduct.assessment.clone(),
-        tags: conduct.facts.tags(),
-        policies,
-        transaction_open: held.transaction_open,
-        estimated_rows: None,
-        reason: None,
-        grant: None,
-    };
-    Question {
-        subject: Subject::Operation,
-        content,
-        requester: Arc::clone(&asker.principal),
-        resource: upstream.name.clone(),
-        session: Some(asker.session),
-        operation: Some(held.operation),
-        quorum,
-        case,
-        decide_within: upstream.decide_within,
-        use_within: upstream.use_within,
-    }
-}
-
-/// How many commands the title names.
-const VERBS_SHOWN: usize = 3;
-
-/// Returns what people are shown of the statement, and whether there is more. Of what EXECUTE
-/// runs, the text is shown too.
-fn shown(held: &Held<'_>) -> (String, bool) {
-    let conduct = &held.judged.analysis;
-    let text = String::from_utf8_lossy(held.sql);
-    let mut shown = match &conduct.loggable {
-        Some(loggable) => loggable.clone(),
-        None => sql::layout(&text),
-    };
-    for (index, inner) in conduct.runs.iter().enumerate() {
-        shown.push_str("\n\n-- runs:\n");
-        if let Some(Some(loggable)) = conduct.loggable_runs.get(index) {
-            shown.push_str(loggable);
-            continue;
-        }
-        shown.push_str(&sql::layout(&String::from_utf8_lossy(inner)));
-    }
-    let end = shown.floor_char_boundary(OPERATION_BYTES_MAX);
-    let cut = end < shown.len();
-    shown.truncate(end);
-    (shown, cut)
+/// The time was over while the approval was being used up.
+fn overtaken() -> Refusal {
+    Refusal::new(
+        Rule::ApprovalUnavailable,
+        Fault::Client,
+        "its time was over while its approval was being used up: the operation has not run, and the approval may be used up",
+    )
+    .hint("send it again; where the approval is used up, people are asked anew")
 }
 
 fn broken() -> Refusal {

@@ -25,7 +25,7 @@ pub struct Case {
     pub title: String,
     /// What would run, laid out for reading; secrets are taken out.
     pub operation: String,
-    /// Whether `operation` or `binds` show less than there is.
+    /// Whether `operation`, `binds` or `settings` show less than there is.
     pub cut: bool,
     /// The bound values, in order.
     pub binds: Vec<BoundValue>,
@@ -39,6 +39,11 @@ pub struct Case {
     pub policies: Vec<String>,
     /// Whether a transaction is open, so that its locks are held while people think.
     pub transaction_open: bool,
+    /// What the operation means depends on it: the settings that its session began with, and the
+    /// statements by which it has changed settings, names or definitions since, or undone that,
+    /// in order. The latest; if there are more, `cut` says so. Secrets are taken out.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// How many rows the upstream's planner expects; `None` where it was not asked or had no
     /// answer.
     pub estimated_rows: Option<u64>,

@@ -25,7 +25,8 @@ pub struct Content<'a> {
     pub protocol: &'a str,
     /// The operation's exact bytes.
     pub operation: &'a [u8],
-    /// Texts that the operation runs by name, e.g. what SQL's EXECUTE stands for.
+    /// Texts that the operation runs by name, e.g. what SQL's EXECUTE stands for, and then the
+    /// types that were declared for the parameters of each.
     pub runs: &'a [&'a [u8]],
     /// Bound values with their types and formats, as the protocol carries them; `None` where
     /// there is no such thing.

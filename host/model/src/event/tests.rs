@@ -1,7 +1,10 @@
 use serde_json::Value;
 
 use super::*;
-use crate::verdict::Rule;
+use crate::assessment::Assessment;
+use crate::facts::Facts;
+use crate::id::OperationId;
+use crate::verdict::{Refusal, Rule, Verdict};
 
 fn parse(entry: &[u8]) -> Value {
     serde_json::from_slice(entry).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(entry)))

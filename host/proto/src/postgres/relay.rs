@@ -23,6 +23,7 @@ mod outbox;
 mod refusal;
 mod rows;
 mod server;
+mod surroundings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,9 +40,11 @@ pub use self::hold::{Held, NOTICE_EVERY_US};
 pub use self::masks::{Host, RowMask};
 use self::masks::{MaskCache, SharedMask};
 pub use self::names::Lookup;
-use self::names::Names;
+use self::names::{Names, Statement};
 pub use self::outbox::{Mark, Outbox};
 pub use self::refusal::sqlstate;
+pub use self::surroundings::Changes;
+use self::surroundings::Surroundings;
 use crate::session::{Road, Waiting};
 
 /// What a relay is made with.
@@ -118,7 +121,7 @@ pub struct Relay {
     glutted: bool,
     poisons: u64,
     /// See [`Relay::surroundings`].
-    surroundings: [u8; 32],
+    surroundings: Surroundings,
     /// They have changed since the session was last idle, and that can still be undone.
     unsettled: bool,
     /// The operation to be judged is held once what could still undo that has been answered.
@@ -174,7 +177,7 @@ impl Relay {
             blocked: false,
             glutted: false,
             poisons: 0,
-            surroundings: [0; 32],
+            surroundings: Surroundings::default(),
             unsettled: false,
             deferred: false,
             client_pass: 0,
@@ -216,15 +219,20 @@ impl Relay {
     /// be judged anew, whatever was said of it when it was prepared.
     #[must_use]
     pub fn prepared(&self, name: &str) -> Lookup<Arc<[u8]>> {
-        let steps = match self.road.waiting() {
-            Waiting::Judgement { index } | Waiting::Approval { index, .. } => self.batch.steps_before(index),
-            _ => &[],
-        };
-        match self.names.statement(name.as_bytes(), steps, &self.expected) {
+        match self.executed(name) {
             Lookup::Found(statement) => Lookup::Found(Arc::clone(&statement.sql)),
             Lookup::Missing => Lookup::Missing,
             Lookup::Wait => Lookup::Wait,
         }
+    }
+
+    /// Looks up what SQL's EXECUTE of the operation at hand runs.
+    fn executed(&self, name: &str) -> Lookup<Arc<Statement>> {
+        let steps = match self.road.waiting() {
+            Waiting::Judgement { index } | Waiting::Approval { index, .. } => self.batch.steps_before(index),
+            _ => &[],
+        };
+        self.names.statement(name.as_bytes(), steps, &self.expected)
     }
 
     /// Takes in the judgement that [`Relay::question`] asked for.

@@ -31,6 +31,7 @@ mod utility;
 mod view;
 
 use parse::ParseError;
+pub(crate) use secrets::setting_shown;
 pub(crate) use view::{ViewDefinition, names_relation, referenced_columns};
 
 /// What [`analyse`] found.
@@ -237,6 +238,26 @@ pub fn layout(sql: &str) -> String {
         return sql.to_owned();
     }
     parse::layout(sql).unwrap_or_else(|| sql.to_owned())
+}
+
+/// Returns the names of what EXECUTE runs in an operation, in order; none where it does not
+/// parse.
+#[must_use]
+pub(crate) fn executed(sql: &[u8]) -> Vec<String> {
+    let Ok(parsed) = parse::parse(sql, sql.len()) else {
+        return Vec::new();
+    };
+    let nodes = parsed
+        .tree
+        .stmts
+        .iter()
+        .filter_map(|raw| raw.stmt.as_ref()?.node.as_ref());
+    nodes
+        .filter_map(|node| match note::effect(node.to_ref(), None) {
+            Effect::Execute { name, .. } => Some(name),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Nobody reads more than this at a sitting, and laying out takes several parses.

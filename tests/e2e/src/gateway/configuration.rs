@@ -29,6 +29,8 @@ pub struct ConsoleOf {
     pub port: u16,
     /// The issuer that people log in with; as an identity it is called `people`.
     pub issuer: String,
+    /// Further lines of that identity.
+    pub identity: String,
 }
 
 /// What a gateway on the stage is configured with.
@@ -298,9 +300,10 @@ impl<'a> Configuration<'a> {
 fn write_console(text: &mut String, console: &ConsoleOf) -> Result<()> {
     writeln!(
         text,
-        "[[identity]]\nname = \"people\"\nissuer = {}\naudience = {}\nkind = \"person\"\n",
+        "[[identity]]\nname = \"people\"\nissuer = {}\naudience = {}\nkind = \"person\"\n{}\n",
         quoted(&console.issuer),
-        quoted(AUDIENCE)
+        quoted(AUDIENCE),
+        console.identity
     )?;
     let url = format!("http://127.0.0.1:{}", console.port);
     writeln!(

@@ -44,13 +44,14 @@ fn people_answer_held_statements_in_a_browser() -> Result<()> {
     configuration.console = Some(ConsoleOf {
         port,
         issuer: provider.issuer().to_owned(),
+        identity: String::new(),
     });
     let gateway = Gateway::start(&configuration)?;
     let agent = gateway.target(&issuer.token("agent-7", &["agents"])?);
     let browser = Browser::start()?;
 
     browser.go(&format!("{url}/console"))?;
-    browser.picture(&pictures()?.join("sign-in.png"))?;
+    examine(&browser, "sign-in")?;
     browser.click("main a.go")?;
     browser.wait_for("#inbox .empty")?;
 
@@ -58,16 +59,17 @@ fn people_answer_held_statements_in_a_browser() -> Result<()> {
     let asking = agent.clone();
     let held = thread::spawn(move || asking.psql("update customers set name = 'Ada' where id = 3"));
     browser.wait_for("#inbox tr[data-row]")?;
-    pictures_of(&browser, "inbox")?;
+    examine(&browser, "inbox")?;
     browser.click("#inbox tr[data-row] a")?;
-    browser.wait_for("form.answer")?;
-    pictures_of(&browser, "question")?;
+    browser.wait_for("form.answer button.approve:not([disabled])")?;
+    examine(&browser, "question")?;
     browser.type_into("#comment", "go ahead")?;
     if browser.run("return !!document.querySelector('#resource')")? == true {
         browser.type_into("#resource", "customers")?;
     }
     browser.click("button.approve")?;
     browser.wait_for(".state.used, .state.approved")?;
+    examine(&browser, "question-answered")?;
     let answer = held.join().expect("psql was run")?;
     assert!(answer.ok, "{}", answer.errors);
     let changed = server.direct().psql("select name from customers where id = 3")?;
@@ -92,9 +94,12 @@ fn people_answer_held_statements_in_a_browser() -> Result<()> {
     assert_eq!(kept.rows.trim(), "1");
 
     replays(&browser, &url)?;
+    everything_else(&browser, &url)?;
     let complaints = browser.complaints()?;
     assert!(complaints.is_empty(), "{complaints:#?}");
-    Ok(())
+    // Last, because the browser complains of it.
+    browser.go(&format!("{url}/console/nothing"))?;
+    examine(&browser, "not-found")
 }
 
 /// Follows a session that has ended to its recording.
@@ -102,12 +107,12 @@ fn replays(browser: &Browser, url: &str) -> Result<()> {
     browser.go(&format!("{url}/console/sessions?view=past"))?;
     browser.click("tr[data-row] a")?;
     browser.wait_for("ol.timeline li")?;
-    pictures_of(browser, "session")?;
+    examine(browser, "session")?;
     browser.click(".actions a.go")?;
     browser.wait_for("pre.replay")?;
     let text = browser.text()?;
     assert!(text.contains("delete from customers where id = 4"), "{text}");
-    pictures_of(browser, "recording")?;
+    examine(browser, "recording")?;
     // Whoever read it is named.
     browser.go(&format!("{url}/console/journal?kind=op"))?;
     let text = browser.text()?;
@@ -115,11 +120,37 @@ fn replays(browser: &Browser, url: &str) -> Result<()> {
         text.contains("read recording") && text.contains("alice"),
         "{text}"
     );
-    pictures_of(browser, "journal")
+    examine(browser, "journal")
 }
 
-/// Takes a page's picture in both themes.
-fn pictures_of(browser: &Browser, name: &str) -> Result<()> {
+/// Looks at the pages that nobody came by so far, filled where a form fills them.
+fn everything_else(browser: &Browser, url: &str) -> Result<()> {
+    browser.go(&format!("{url}/console/locks"))?;
+    browser.type_into("form [name=value]", "https://idp.example.com|mallory")?;
+    browser.type_into("form [name=reason]", "lost laptop")?;
+    browser.run("document.querySelector('main form:has([name=value])').requestSubmit()")?;
+    browser.wait_for("tr[data-row]")?;
+    examine(browser, "locks")?;
+    browser.go(&format!("{url}/console/explain"))?;
+    browser.type_into("#sql", "select ssn from customers where id = 3")?;
+    browser.run("document.querySelector('main form:has(#sql)').requestSubmit()")?;
+    browser.wait_for(".outcome")?;
+    examine(browser, "explain")?;
+    for (name, path) in [
+        ("inbox-all", "/console?view=all"),
+        ("sessions", "/console/sessions"),
+        ("sessions-past", "/console/sessions?view=past"),
+        ("grants", "/console/grants"),
+        ("plugins", "/console/plugins"),
+    ] {
+        browser.go(&format!("{url}{path}"))?;
+        examine(browser, name)?;
+    }
+    Ok(())
+}
+
+/// Takes a page's picture in both themes, and has it judged in both: everybody can use it.
+fn examine(browser: &Browser, name: &str) -> Result<()> {
     for theme in ["light", "dark"] {
         let set = format!("document.documentElement.dataset.theme = '{theme}'");
         browser.run(&set)?;
@@ -127,6 +158,8 @@ fn pictures_of(browser: &Browser, name: &str) -> Result<()> {
         browser
             .picture(&file)
             .with_context(|| file.display().to_string())?;
+        let barriers = browser.barriers()?;
+        assert!(barriers.is_empty(), "{name}, {theme}: {barriers:#?}");
     }
     Ok(())
 }

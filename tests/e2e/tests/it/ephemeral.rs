@@ -217,6 +217,30 @@ fn leaving_the_template_gains_nothing() -> Result<()> {
 }
 
 #[test]
+fn nothing_is_made_upstream_for_whoever_has_only_asked() -> Result<()> {
+    let mut options = Options::of(Version::Packaged);
+    options.settings.push(("log_statement", "ddl".to_owned()));
+    options.settings.push(("log_connections", "on".to_owned()));
+    let stage = Stage::on(&options, |configuration| {
+        configuration.policy(crate::grants::POLICY)
+    })?;
+    let before = stage.server.log()?.len();
+    let answer = stage.agent()?.psql("select 1")?;
+    assert!(
+        !answer.ok && answer.errors.contains("nobody has answered yet"),
+        "{}",
+        answer.errors
+    );
+    let log = stage.server.log()?;
+    let since = log.get(before..).unwrap_or_default();
+    for made in ["CREATE ROLE", "user=gwe_"] {
+        assert!(!since.contains(made), "{since}");
+    }
+    assert!(stage.roles()?.is_empty());
+    Ok(())
+}
+
+#[test]
 fn a_role_whose_time_is_over_cannot_log_in() -> Result<()> {
     let stage = Stage::with(Version::Eighteen, |configuration| configuration)?;
     let (session, _) = Session::open(&stage.agent()?)?;

@@ -7,7 +7,7 @@ use e2e::tools::Version;
 use crate::Stage;
 
 /// Agents may not connect, but may ask to, for reads.
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 permit (principal in Group::"agents", action == Action::"request", resource)
 when { context.operation.verbs.contains("connect") ||
        (context.operation.verbs.contains("grant") && context.operation.kind == "read") };

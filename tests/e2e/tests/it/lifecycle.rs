@@ -78,6 +78,48 @@ fn a_bad_configuration_ends_with_64_and_names_every_fault() -> Result<()> {
 }
 
 #[test]
+fn a_plugin_that_was_swapped_or_is_gone_keeps_the_gateway_from_starting() -> Result<()> {
+    let server = Postgres::start(Version::Packaged)?;
+    let issuer = Issuer::new()?;
+    let home = Home::prepare(&Configuration::new(&server, &issuer))?;
+    let (masker, classifier) = ("redact.wasm", "sql-risk.wasm");
+    let other = fs::read(home.folder().join(classifier))?;
+    for (case, file, content) in [
+        ("the masker is another component", masker, Some(&other)),
+        ("the masker is gone", masker, None),
+        ("the classifier is gone", classifier, None),
+    ] {
+        let path = home.folder().join(file);
+        let kept = fs::read(&path)?;
+        match content {
+            Some(content) => fs::write(&path, content)?,
+            None => fs::remove_file(&path)?,
+        }
+        let mut serve = home.command(&["serve", "--config", "tidegate.toml"]);
+        let mut serve = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let ended = until(START_WAIT_MAX, case, || Ok(serve.try_wait()?));
+        serve.kill()?;
+        let done = serve.wait_with_output()?;
+        ended?;
+        let said =
+            String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
+        assert!(!done.status.success(), "{case}: it started");
+        let name = file.trim_end_matches(".wasm");
+        assert!(said.contains(name), "{case}: {said}");
+        assert!(!said.contains("\"listening\""), "{case}: {said}");
+        fs::write(&path, kept)?;
+    }
+    let gateway = home.start()?;
+    assert!(
+        gateway
+            .target(&issuer.token("agent-7", &["agents"])?)
+            .psql("select 1")?
+            .ok
+    );
+    Ok(())
+}
+
+#[test]
 fn explain_tells_the_verdict_without_running_anything() -> Result<()> {
     let stage = Stage::new(Version::Packaged)?;
     let claims = stage.issuer.claims("agent-7", &["agents"]).to_string();

@@ -14,6 +14,7 @@ mod leaks;
 mod lifecycle;
 mod pins;
 mod plugins;
+mod providers;
 mod races;
 mod recordings;
 mod refusals;

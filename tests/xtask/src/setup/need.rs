@@ -12,6 +12,9 @@ pub(super) const NODE_DRIVER: &str = "pg@8";
 /// An identity provider that people log in with, pinned: a login is made of what it does.
 pub(super) const PROVIDER: [&str; 2] = ["oidc-provider@9.13.3", "jose@6"];
 
+/// What finds pages that not everybody can read, pinned: other versions find other things.
+pub(super) const AXE: &str = "axe-core@4.14.1";
+
 /// For what set-up is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
@@ -39,6 +42,7 @@ impl Purpose {
                 Need::PythonDrivers,
                 Need::NodeDriver,
                 Need::Provider,
+                Need::Axe,
                 Need::Browser,
                 Need::Jdbc,
                 Need::Pgbouncer,
@@ -65,6 +69,8 @@ pub(super) enum Need {
     NodeDriver,
     /// Node and an identity provider for people.
     Provider,
+    /// What tells pages that not everybody can read.
+    Axe,
     /// Chromium and its driver.
     Browser,
     /// A JDK and the JDBC driver.
@@ -84,6 +90,7 @@ impl Need {
             Self::PythonDrivers => "python",
             Self::NodeDriver => "node",
             Self::Provider => "provider",
+            Self::Axe => "axe",
             Self::Browser => "browser",
             Self::Jdbc => "jdbc",
             Self::Pgbouncer => "pgbouncer",
@@ -100,6 +107,7 @@ impl Need {
             Self::PythonDrivers => "Python's PostgreSQL drivers",
             Self::NodeDriver => "node and its PostgreSQL driver",
             Self::Provider => "node and an identity provider",
+            Self::Axe => "axe, which tells pages that not everybody can read",
             Self::Browser => "Chromium with its driver",
             Self::Jdbc => "a JDK with the JDBC driver",
             Self::Pgbouncer => "pgbouncer",
@@ -140,15 +148,11 @@ impl Need {
             Self::PythonDrivers => ["psycopg", "psycopg_binary", "asyncpg"]
                 .iter()
                 .all(|name| has_wheel(name)),
-            Self::NodeDriver => {
-                let driver = machine::cache().is_ok_and(|cache| cache.join("node/node_modules/pg").is_dir());
-                driver && machine::program("node").is_some()
-            }
+            Self::NodeDriver => has_npm("pg") && machine::program("node").is_some(),
             Self::Provider => {
-                let packages = machine::cache().map(|cache| cache.join("node/node_modules"));
-                let there = |name: &str| packages.as_ref().is_ok_and(|all| all.join(name).is_dir());
-                there("oidc-provider") && there("jose") && machine::program("node").is_some()
+                has_npm("oidc-provider") && has_npm("jose") && machine::program("node").is_some()
             }
+            Self::Axe => has_npm("axe-core"),
             Self::Browser => {
                 machine::program("chromium").is_some() && machine::program("chromedriver").is_some()
             }
@@ -174,6 +178,7 @@ impl Need {
             Self::PythonDrivers => wheels(apt, &["psycopg[binary]==3.3.9", "asyncpg==0.32.0"]),
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
+            Self::Axe => npm(package, &[AXE]),
             Self::Browser | Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
         }
     }
@@ -184,7 +189,7 @@ impl Need {
             Self::Libclang => &["libclang-dev"],
             Self::AnyPostgres => &["postgresql", "postgresql-client"],
             Self::Eighteen | Self::PythonDrivers => PYTHON,
-            Self::NodeDriver | Self::Provider => &["nodejs", "npm"],
+            Self::NodeDriver | Self::Provider | Self::Axe => &["nodejs", "npm"],
             Self::Browser => &["chromium", "chromium-driver"],
             Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],
             Self::Pgbouncer => &["pgbouncer"],
@@ -266,6 +271,10 @@ fn wheels(apt: Apt, names: &[&'static str]) -> Option<Vec<Source>> {
 
 fn has_wheel(name: &str) -> bool {
     machine::python_package(name).is_some()
+}
+
+fn has_npm(name: &str) -> bool {
+    machine::cache().is_ok_and(|cache| cache.join("node/node_modules").join(name).is_dir())
 }
 
 fn has_wheel_postgres() -> bool {

@@ -2,4 +2,5 @@
 
 mod crates;
 mod files;
+mod negative;
 mod readme;

@@ -27,7 +27,7 @@ const READ_MAX: usize = 500;
 const READ_AT_ONCE: usize = 50;
 
 /// What an approver decides by and a list leaves out: it can be long.
-const NOT_LISTED: [&str; 3] = ["operation", "binds", "facts"];
+const NOT_LISTED: [&str; 4] = ["operation", "binds", "settings", "facts"];
 
 /// Which approvals.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -93,8 +93,8 @@ pub(crate) struct ApprovalBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) used_by: Option<String>,
     /// What an approver decides by: protocol, title, operation, binds, facts, assessment, tags,
-    /// policies, transaction_open, estimated_rows, grant; and reason, the requester's own words,
-    /// not to be believed. In lists without operation, binds and facts.
+    /// policies, transaction_open, settings, estimated_rows, grant; and reason, the requester's own
+    /// words, not to be believed. In lists without operation, binds, settings and facts.
     #[schema(value_type = Object)]
     pub(crate) case: Value,
 }

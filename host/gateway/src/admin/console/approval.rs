@@ -31,6 +31,7 @@ pub(crate) struct ApprovalPage {
     operation: Text,
     cut: bool,
     binds: Vec<Bind>,
+    settings: Vec<Text>,
     findings: Vec<Found>,
     reason: Option<Text>,
     grant: Option<Permission>,
@@ -115,6 +116,7 @@ impl ApprovalPage {
             operation: Text::block(&case.operation),
             cut: case.cut,
             binds: case.binds.iter().map(bind).collect(),
+            settings: texts(&case.settings),
             findings: findings(&case.assessment),
             reason: case
                 .reason

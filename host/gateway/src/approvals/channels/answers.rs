@@ -1,7 +1,7 @@
 //! Makes votes of what channels bring: whose it is, whether it counts, what proves it.
 
 use model::approval::VoteError;
-use model::event::{Carried, Event};
+use model::event::{ApprovalEvent, Carried, Event};
 use model::{ApprovalId, Principal, Rule};
 use plugin::{Decision, Update, Vote};
 use sha2::{Digest as _, Sha256};
@@ -189,7 +189,7 @@ impl Line {
     ) -> Result<(), AnswerError> {
         let user = self.config.users.get(brought.said_by);
         let by = user.map(|user| format!("{}|{}", user.issuer, user.subject));
-        let event = Event::ApprovalVoteRefused {
+        let event = Event::Approval(ApprovalEvent::VoteRefused {
             approval: brought.approval,
             channel: self.plugin().as_str(),
             carried: Carried {
@@ -199,7 +199,7 @@ impl Line {
             by: by.as_deref(),
             agrees: brought.agrees,
             reason,
-        };
+        });
         let inner = &self.footing.approvals.inner;
         Ok(inner.write(&[event], brought.at_us).await?)
     }

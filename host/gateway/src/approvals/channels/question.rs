@@ -19,6 +19,9 @@ const BODY_BYTES_MAX: usize = 62 << 10;
 /// The longest list of bound values, in bytes.
 const BINDS_BYTES_MAX: usize = 8 << 10;
 
+/// The longest list of what the session has set, in bytes.
+const SETTINGS_BYTES_MAX: usize = 4 << 10;
+
 /// The requester's longest words, in bytes.
 const WORDS_BYTES_MAX: usize = 4 << 10;
 
@@ -51,14 +54,42 @@ pub(super) fn body(approval: &Approval, case: &Case, detail: Detail) -> String {
         let held = "a transaction is open; what it has locked stays locked until you answer";
         line(&mut out, "Transaction", held);
     }
+    if !case.settings.is_empty() && detail == Detail::Summary {
+        let count = case.settings.len();
+        let told = format!("the session has begun with or changed {count}; the console shows them");
+        line(&mut out, "Settings", &told);
+    }
     line(&mut out, "Answers needed", &quoted(&approval.quorum.to_string()));
+    let settings = match detail {
+        Detail::Full => settings(case),
+        Detail::Summary => String::new(),
+    };
     let words = case.reason.as_deref().map(words).unwrap_or_default();
-    let room = BODY_BYTES_MAX.saturating_sub(out.len() + words.len());
+    let room = BODY_BYTES_MAX.saturating_sub(out.len() + settings.len() + words.len());
     match detail {
         Detail::Full => statement(&mut out, case, room),
         Detail::Summary => shape(&mut out, case, room),
     }
-    out + &words
+    out + &settings + &words
+}
+
+/// What the session has set before. The requester chose it, so it stays in its quotation.
+fn settings(case: &Case) -> String {
+    if case.settings.is_empty() {
+        return String::new();
+    }
+    let mut out = "\n**Set before, in the same session:**\n\n".to_owned();
+    let lines: Vec<String> = case
+        .settings
+        .iter()
+        .map(|line| clean(line, SENTENCE_BYTES_MAX, false))
+        .collect();
+    fence(
+        &mut out,
+        "sql",
+        &clean(&lines.join("\n"), SETTINGS_BYTES_MAX, true),
+    );
+    out
 }
 
 fn words(reason: &str) -> String {

@@ -232,3 +232,32 @@ async fn without_a_journal_nothing_is_asked_answered_or_used() {
     let asked = stage.approvals.ask(other).await;
     assert!(asked.is_err_and(|refusal| refusal.rule == Rule::JournalUnavailable));
 }
+
+#[tokio::test]
+async fn without_its_database_nothing_is_asked_answered_or_used() {
+    let stage = Stage::new().await;
+    let approved = stage.ask(question()).await.id;
+    stage.vote(approved, &dba("bob"), true).await.expect("counts");
+    let numbered = |number| Question {
+        content: ContentHash([number; 32]),
+        ..question()
+    };
+    let pending = stage.ask(numbered(8)).await.id;
+    stage.state.close().await;
+    let used = stage
+        .approvals
+        .consume(approved, question().content, operation(1))
+        .await;
+    let asked = stage.approvals.ask(numbered(9)).await.map(drop);
+    for refused in [used, asked] {
+        let refusal = refused.expect_err("refused");
+        assert_eq!(
+            (refusal.rule, refusal.fault),
+            (Rule::ApprovalUnavailable, model::Fault::Operator)
+        );
+    }
+    let answer = stage.vote(pending, &dba("bob"), true).await;
+    assert!(matches!(answer, Err(AnswerError::State(_))), "{answer:?}");
+    let why = stage.approvals.refusal(approved).await;
+    assert_eq!(why.rule, Rule::ApprovalUnavailable);
+}

@@ -25,7 +25,7 @@ const BASIC: &str = "Basic Z2F0ZSUyRndheTpzJTNBZStjcmV0";
 type Answer = Option<(u16, &'static str, String)>;
 
 /// An issuer on the loopback with an introspection endpoint that is strict about who asks, how.
-struct Idp {
+pub(crate) struct Idp {
     signer: Signer,
     issuer: String,
     told: Arc<Told>,
@@ -42,7 +42,7 @@ struct Told {
 }
 
 impl Idp {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let signer = Signer::ec();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let issuer = format!("http://{}", listener.local_addr().expect("bound"));
@@ -73,7 +73,7 @@ impl Idp {
         idp
     }
 
-    fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         self.identity_with("client_secret = \"file:secret\"")
     }
 
@@ -88,11 +88,16 @@ impl Idp {
         Identity::new(&config.identities).expect("prepared")
     }
 
-    fn answer(&self, status: u16, content_type: &'static str, body: impl ToString) {
+    pub(crate) fn answer(&self, status: u16, content_type: &'static str, body: impl ToString) {
         *self.told.answer.lock().expect("whole") = Some((status, content_type, body.to_string()));
     }
 
-    fn asked(&self) -> Vec<String> {
+    /// It takes questions, and never answers.
+    pub(crate) fn falls_silent(&self) {
+        *self.told.answer.lock().expect("whole") = None;
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.told.asked.lock().expect("whole").clone()
     }
 
@@ -279,7 +284,7 @@ async fn a_provider_is_not_asked_where_it_must_not_send_us() {
 async fn a_provider_that_does_not_answer_is_given_up_and_lets_nobody_in() {
     let idp = Idp::start().await;
     let identity = Arc::new(idp.identity());
-    *idp.told.answer.lock().expect("whole") = None;
+    idp.falls_silent();
     let verifying = tokio::spawn({
         let (identity, token) = (Arc::clone(&identity), idp.token());
         async move { identity.verify(&token, NOW).await }
@@ -330,6 +335,25 @@ async fn an_answer_about_another_token_is_none() {
         idp.answer(200, "application/json", json!({"active": true, claim: value}));
         assert_eq!(idp.verify(&identity).await, Err(TokenError::OtherToken(claim)));
     }
+}
+
+#[tokio::test]
+async fn whoever_was_taken_out_of_a_group_or_put_into_one_needs_a_new_token() {
+    let idp = Idp::start().await;
+    let identity = idp.identity();
+    let known = idp.verify(&identity).await.expect("accepted");
+    for (groups, expected) in [
+        (json!(["dba", "dba"]), Ok(())),
+        (json!([]), Err(TokenError::OtherGroups)),
+        (json!(["dba", "root"]), Err(TokenError::OtherGroups)),
+        (json!("dba"), Err(TokenError::WrongClaim("groups"))),
+    ] {
+        idp.answer(200, "application/json", json!({"active": true, "groups": groups}));
+        let held = identity.still_active(&known.login, &known.principal, NOW).await;
+        assert_eq!(held, expected, "{groups}");
+        assert_eq!(idp.verify(&identity).await.map(drop), expected, "{groups}");
+    }
+    assert!(TokenError::OtherGroups.is_final(), "its live sessions end");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::signer::{Signer, jwks};
+use super::signer::{Claims as _, Signer, jwks};
 use crate::config::IdentityConfig;
 use crate::identity::login::{Attempt, Client, Endpoints, HOME, LoginError, id_token, return_to};
 use crate::identity::{Identity, LoggedIn, TokenError};
@@ -284,18 +284,6 @@ fn claims() -> Value {
         "nonce": NONCE, "sid": "s1", "groups": ["dba"], "at_hash": "x"})
 }
 
-fn with(claim: &str, value: Value) -> Value {
-    let mut claims = claims();
-    claims[claim] = value;
-    claims
-}
-
-fn without(claim: &str) -> Value {
-    let mut claims = claims();
-    claims.as_object_mut().expect("an object").remove(claim);
-    claims
-}
-
 #[tokio::test]
 async fn an_id_token_tells_who_logged_in() {
     let provider = Provider::new();
@@ -305,7 +293,7 @@ async fn an_id_token_tells_who_logged_in() {
     assert_eq!(who.principal.kind, model::PrincipalKind::Person);
     assert_eq!(who.principal.client.as_deref(), Some("console"));
     assert_eq!(who.provider_session.as_deref(), Some("s1"));
-    let several = with("aud", json!(["console", "other"]));
+    let several = claims().with("aud", json!(["console", "other"]));
     assert_eq!(
         provider.log_in(&several).await,
         Err(TokenError::MissingClaim("azp"))
@@ -319,28 +307,40 @@ async fn an_id_token_tells_who_logged_in() {
 async fn an_id_token_for_another_login_or_another_client_is_refused() {
     let provider = Provider::new();
     for (claims, expected) in [
-        (with("nonce", json!("another")), TokenError::WrongClaim("nonce")),
-        (with("nonce", json!([NONCE])), TokenError::WrongClaim("nonce")),
-        (without("nonce"), TokenError::MissingClaim("nonce")),
-        (with("aud", json!("tidegate")), TokenError::WrongAudience),
-        (with("aud", json!(["tidegate"])), TokenError::WrongAudience),
-        (without("aud"), TokenError::MissingClaim("aud")),
         (
-            with("azp", json!("cli")),
+            claims().with("nonce", json!("another")),
+            TokenError::WrongClaim("nonce"),
+        ),
+        (
+            claims().with("nonce", json!([NONCE])),
+            TokenError::WrongClaim("nonce"),
+        ),
+        (claims().without("nonce"), TokenError::MissingClaim("nonce")),
+        (claims().with("aud", json!("tidegate")), TokenError::WrongAudience),
+        (
+            claims().with("aud", json!(["tidegate"])),
+            TokenError::WrongAudience,
+        ),
+        (claims().without("aud"), TokenError::MissingClaim("aud")),
+        (
+            claims().with("azp", json!("cli")),
             TokenError::ClientNotAllowed("cli".to_owned()),
         ),
         (
-            with("iss", json!("https://other.example.com")),
+            claims().with("iss", json!("https://other.example.com")),
             TokenError::WrongClaim("iss"),
         ),
         (
-            with("iss", json!("https://evil.example.com")),
+            claims().with("iss", json!("https://evil.example.com")),
             TokenError::UnknownIssuer("https://evil.example.com".to_owned()),
         ),
-        (with("exp", json!(NOW - 100)), TokenError::Expired(100)),
-        (without("iat"), TokenError::MissingClaim("iat")),
-        (without("sub"), TokenError::MissingClaim("sub")),
-        (with("events", json!({})), TokenError::NotAnIdToken("events")),
+        (claims().with("exp", json!(NOW - 100)), TokenError::Expired(100)),
+        (claims().without("iat"), TokenError::MissingClaim("iat")),
+        (claims().without("sub"), TokenError::MissingClaim("sub")),
+        (
+            claims().with("events", json!({})),
+            TokenError::NotAnIdToken("events"),
+        ),
     ] {
         assert_eq!(provider.log_in(&claims).await, Err(expected), "{claims}");
     }
@@ -369,7 +369,9 @@ async fn access_and_logout_tokens_do_not_log_anybody_in() {
 #[tokio::test]
 async fn an_id_token_opens_no_database() {
     let provider = Provider::with("kind = \"person\"");
-    let token = provider.signer.token("k1", &with("aud", json!("tidegate")));
+    let token = provider
+        .signer
+        .token("k1", &claims().with("aud", json!("tidegate")));
     let refused = provider.identity.verify(&token, NOW).await;
     assert!(
         matches!(refused, Err(TokenError::NotAnAccessToken(_))),
@@ -380,6 +382,8 @@ async fn an_id_token_opens_no_database() {
 #[tokio::test]
 async fn who_acts_for_somebody_is_no_person() {
     let provider = Provider::new();
-    let who = provider.log_in(&with("act", json!({"sub": "agent-7"}))).await;
+    let who = provider
+        .log_in(&claims().with("act", json!({"sub": "agent-7"})))
+        .await;
     assert_eq!(who.expect("verified").principal.kind, model::PrincipalKind::Agent);
 }

@@ -2,7 +2,7 @@ use model::Principal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::signer::{Signer, jwks};
+use super::signer::{Claims as _, Signer, jwks};
 use crate::config::Config;
 use crate::identity::{Identity, Login, Logout, TokenError};
 
@@ -70,28 +70,22 @@ fn claims() -> Value {
         "sid": "s1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}})
 }
 
-fn with(claim: &str, value: Value) -> Value {
-    let mut claims = claims();
-    claims[claim] = value;
-    claims
-}
-
-fn without(claim: &str) -> Value {
-    let mut claims = claims();
-    claims.as_object_mut().expect("an object").remove(claim);
-    claims
-}
-
 #[tokio::test]
 async fn a_logout_token_says_who_has_logged_out() {
     let logout = Provider::new().take(&claims()).await.expect("accepted");
     assert_eq!(logout.key().as_deref(), Some("https://idp.example.com|alice"));
     assert_eq!(logout.provider_session.as_deref(), Some("s1"));
-    let several = with("aud", json!(["other", "console"]));
+    let several = claims().with("aud", json!(["other", "console"]));
     Provider::new().take(&several).await.expect("accepted");
-    let all = Provider::new().take(&without("sid")).await.expect("accepted");
+    let all = Provider::new()
+        .take(&claims().without("sid"))
+        .await
+        .expect("accepted");
     assert_eq!(all.provider_session, None);
-    let session = Provider::new().take(&without("sub")).await.expect("accepted");
+    let session = Provider::new()
+        .take(&claims().without("sub"))
+        .await
+        .expect("accepted");
     assert_eq!(session.key(), None);
 }
 
@@ -100,45 +94,51 @@ async fn each_forged_logout_token_is_refused() {
     let provider = Provider::new();
     for (claims, expected) in [
         (
-            with("iss", json!("https://evil.example.com")),
+            claims().with("iss", json!("https://evil.example.com")),
             TokenError::UnknownIssuer("https://evil.example.com".into()),
         ),
-        (without("iss"), TokenError::MissingClaim("iss")),
-        (with("aud", json!("tidegate")), TokenError::WrongAudience),
-        (with("aud", json!([])), TokenError::WrongAudience),
-        (without("aud"), TokenError::MissingClaim("aud")),
-        (with("exp", json!(NOW - 31)), TokenError::Expired(31)),
-        (without("exp"), TokenError::MissingClaim("exp")),
-        (with("exp", json!(NOW + 601)), TokenError::LivesTooLong),
-        (without("iat"), TokenError::MissingClaim("iat")),
-        (with("iat", json!(NOW + 31)), TokenError::IssuedInFuture(31)),
-        (with("iat", json!(NOW - 331)), TokenError::Stale(331)),
-        (with("nbf", json!(NOW + 31)), TokenError::NotYetValid(31)),
-        (without("jti"), TokenError::MissingClaim("jti")),
-        (with("jti", json!("")), TokenError::WrongClaim("jti")),
-        (without("events"), TokenError::NotALogout("the event is missing")),
+        (claims().without("iss"), TokenError::MissingClaim("iss")),
+        (claims().with("aud", json!("tidegate")), TokenError::WrongAudience),
+        (claims().with("aud", json!([])), TokenError::WrongAudience),
+        (claims().without("aud"), TokenError::MissingClaim("aud")),
+        (claims().with("exp", json!(NOW - 31)), TokenError::Expired(31)),
+        (claims().without("exp"), TokenError::MissingClaim("exp")),
+        (claims().with("exp", json!(NOW + 601)), TokenError::LivesTooLong),
+        (claims().without("iat"), TokenError::MissingClaim("iat")),
         (
-            with("events", json!({"https://other": {}})),
+            claims().with("iat", json!(NOW + 31)),
+            TokenError::IssuedInFuture(31),
+        ),
+        (claims().with("iat", json!(NOW - 331)), TokenError::Stale(331)),
+        (claims().with("nbf", json!(NOW + 31)), TokenError::NotYetValid(31)),
+        (claims().without("jti"), TokenError::MissingClaim("jti")),
+        (claims().with("jti", json!("")), TokenError::WrongClaim("jti")),
+        (
+            claims().without("events"),
             TokenError::NotALogout("the event is missing"),
         ),
         (
-            with("events", json!([])),
+            claims().with("events", json!({"https://other": {}})),
             TokenError::NotALogout("the event is missing"),
         ),
         (
-            with("nonce", json!("n")),
+            claims().with("events", json!([])),
+            TokenError::NotALogout("the event is missing"),
+        ),
+        (
+            claims().with("nonce", json!("n")),
             TokenError::NotALogout("it carries a nonce"),
         ),
         (
-            with("nonce", Value::Null),
+            claims().with("nonce", Value::Null),
             TokenError::NotALogout("it carries a nonce"),
         ),
-        (with("sub", json!(5)), TokenError::WrongClaim("sub")),
-        (with("sid", json!({})), TokenError::WrongClaim("sid")),
+        (claims().with("sub", json!(5)), TokenError::WrongClaim("sub")),
+        (claims().with("sid", json!({})), TokenError::WrongClaim("sid")),
     ] {
         assert_eq!(provider.take(&claims).await, Err(expected), "{claims}");
     }
-    let mut nobody = without("sub");
+    let mut nobody = claims().without("sub");
     nobody.as_object_mut().expect("an object").remove("sid");
     let refused = provider.take(&nobody).await;
     assert_eq!(
@@ -179,7 +179,10 @@ async fn a_logout_token_counts_once_unless_it_could_not_be_carried_out() {
     let provider = Provider::new();
     let logout = provider.take(&claims()).await.expect("accepted");
     assert_eq!(provider.take(&claims()).await, Err(TokenError::Replayed));
-    provider.take(&with("jti", json!("j2"))).await.expect("accepted");
+    provider
+        .take(&claims().with("jti", json!("j2")))
+        .await
+        .expect("accepted");
     provider.identity.forget_logout_token(&logout);
     provider.take(&claims()).await.expect("accepted");
 }
@@ -189,7 +192,7 @@ async fn a_logout_token_opens_no_database_and_an_access_token_logs_nobody_out() 
     let provider = Provider::new();
     let token = provider
         .signer
-        .token("k1", &with("aud", json!(["console", "tidegate"])));
+        .token("k1", &claims().with("aud", json!(["console", "tidegate"])));
     let refused = provider.identity.verify(&token, NOW).await;
     assert!(
         matches!(refused, Err(TokenError::NotAnAccessToken("events"))),
@@ -203,7 +206,7 @@ async fn a_logout_token_opens_no_database_and_an_access_token_logs_nobody_out() 
 #[tokio::test]
 async fn tokens_from_before_a_logout_let_nobody_in_again_and_newer_ones_do() {
     let provider = Provider::new();
-    provider.take(&without("sid")).await.expect("accepted");
+    provider.take(&claims().without("sid")).await.expect("accepted");
     assert!(!provider.lets_in("alice", None, NOW - 10).await);
     assert!(!provider.lets_in("alice", Some("s2"), NOW).await);
     assert!(provider.lets_in("alice", None, NOW + 1).await);
@@ -221,7 +224,7 @@ async fn the_logout_of_one_session_leaves_the_persons_others() {
     );
     assert!(provider.lets_in("alice", Some("s2"), NOW - 10).await);
     let provider = Provider::new();
-    provider.take(&without("sub")).await.expect("accepted");
+    provider.take(&claims().without("sub")).await.expect("accepted");
     assert!(!provider.lets_in("alice", Some("s1"), NOW - 10).await);
     assert!(
         provider.lets_in("alice", None, NOW - 10).await,
@@ -244,9 +247,15 @@ async fn a_logout_hits_what_its_tokens_do_and_what_others_do_for_the_person() {
         ..crate::ground::through("carol", actor)
     };
     let (all, one, session) = (
-        Provider::new().take(&without("sid")).await.expect("accepted"),
+        Provider::new()
+            .take(&claims().without("sid"))
+            .await
+            .expect("accepted"),
         Provider::new().take(&claims()).await.expect("accepted"),
-        Provider::new().take(&without("sub")).await.expect("accepted"),
+        Provider::new()
+            .take(&claims().without("sub"))
+            .await
+            .expect("accepted"),
     );
     for (who, sid, expected) in [
         (person("alice"), Some("s1"), [true, true, true]),

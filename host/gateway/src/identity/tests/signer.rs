@@ -82,6 +82,27 @@ impl Signer {
     }
 }
 
+/// Claims of which one is changed at a time.
+pub(crate) trait Claims {
+    /// Returns them with one claim set to `value`.
+    fn with(self, claim: &str, value: Value) -> Value;
+
+    /// Returns them without one.
+    fn without(self, claim: &str) -> Value;
+}
+
+impl Claims for Value {
+    fn with(mut self, claim: &str, value: Value) -> Value {
+        self[claim] = value;
+        self
+    }
+
+    fn without(mut self, claim: &str) -> Value {
+        self.as_object_mut().expect("an object").remove(claim);
+        self
+    }
+}
+
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -2,7 +2,7 @@ use aws_lc_rs::hmac;
 use model::PrincipalKind;
 use serde_json::{Value, json};
 
-use super::signer::{Signer, encode, jwks};
+use super::signer::{Claims as _, Signer, encode, jwks};
 use crate::config::{IdentityConfig, KeySource, KindRule};
 use crate::identity::{FOR_CLIENT, Identity, TokenError, Verified};
 
@@ -65,20 +65,6 @@ fn claims() -> Value {
         "groups": ["b", "a", "a"], "jti": "1", "azp": "cli"})
 }
 
-/// Returns good claims with one set to `value`.
-fn with(claim: &str, value: Value) -> Value {
-    let mut claims = claims();
-    claims[claim] = value;
-    claims
-}
-
-/// Returns good claims without one.
-fn without(claim: &str) -> Value {
-    let mut claims = claims();
-    claims.as_object_mut().expect("an object").remove(claim);
-    claims
-}
-
 #[tokio::test]
 async fn a_good_token_of_each_algorithm_tells_who_it_speaks_for() {
     for signer in [Signer::ec(), Signer::ed(), Signer::rsa()] {
@@ -99,50 +85,80 @@ async fn a_good_token_of_each_algorithm_tells_who_it_speaks_for() {
 async fn each_wrong_claim_has_its_own_reason() {
     let provider = Provider::new(Signer::ec());
     for (claims, expected) in [
-        (with("exp", json!(NOW - 100)), TokenError::Expired(100)),
-        (with("exp", json!(NOW - 30)), TokenError::Expired(30)),
-        (with("exp", json!("soon")), TokenError::WrongClaim("exp")),
-        (with("exp", json!(-1)), TokenError::WrongClaim("exp")),
-        (with("exp", json!(1e300)), TokenError::WrongClaim("exp")),
-        (with("exp", json!(NOW + 315_360_000)), TokenError::LivesTooLong),
-        (without("exp"), TokenError::MissingClaim("exp")),
-        (with("nbf", json!(NOW + 3600)), TokenError::NotYetValid(3600)),
-        (with("nbf", json!(null)), TokenError::WrongClaim("nbf")),
-        (with("iat", json!(NOW + 3600)), TokenError::IssuedInFuture(3600)),
-        (without("aud"), TokenError::MissingClaim("aud")),
-        (with("aud", json!("other")), TokenError::WrongAudience),
-        (with("aud", json!(["other"])), TokenError::WrongAudience),
-        (with("aud", json!([])), TokenError::WrongAudience),
-        (with("aud", json!(null)), TokenError::WrongClaim("aud")),
-        (with("aud", json!(["tidegate", 5])), TokenError::WrongClaim("aud")),
-        (without("iss"), TokenError::MissingClaim("iss")),
-        (with("iss", json!([ISSUER])), TokenError::WrongClaim("iss")),
+        (claims().with("exp", json!(NOW - 100)), TokenError::Expired(100)),
+        (claims().with("exp", json!(NOW - 30)), TokenError::Expired(30)),
+        (claims().with("exp", json!("soon")), TokenError::WrongClaim("exp")),
+        (claims().with("exp", json!(-1)), TokenError::WrongClaim("exp")),
+        (claims().with("exp", json!(1e300)), TokenError::WrongClaim("exp")),
         (
-            with("iss", json!("https://evil.example.com")),
+            claims().with("exp", json!(NOW + 315_360_000)),
+            TokenError::LivesTooLong,
+        ),
+        (claims().without("exp"), TokenError::MissingClaim("exp")),
+        (
+            claims().with("nbf", json!(NOW + 3600)),
+            TokenError::NotYetValid(3600),
+        ),
+        (claims().with("nbf", json!(null)), TokenError::WrongClaim("nbf")),
+        (
+            claims().with("iat", json!(NOW + 3600)),
+            TokenError::IssuedInFuture(3600),
+        ),
+        (claims().without("aud"), TokenError::MissingClaim("aud")),
+        (claims().with("aud", json!("other")), TokenError::WrongAudience),
+        (claims().with("aud", json!(["other"])), TokenError::WrongAudience),
+        (claims().with("aud", json!([])), TokenError::WrongAudience),
+        (claims().with("aud", json!(null)), TokenError::WrongClaim("aud")),
+        (
+            claims().with("aud", json!(["tidegate", 5])),
+            TokenError::WrongClaim("aud"),
+        ),
+        (claims().without("iss"), TokenError::MissingClaim("iss")),
+        (
+            claims().with("iss", json!([ISSUER])),
+            TokenError::WrongClaim("iss"),
+        ),
+        (
+            claims().with("iss", json!("https://evil.example.com")),
             TokenError::UnknownIssuer("https://evil.example.com".into()),
         ),
         (
-            with("iss", json!(format!("{ISSUER}/"))),
+            claims().with("iss", json!(format!("{ISSUER}/"))),
             TokenError::UnknownIssuer(format!("{ISSUER}/")),
         ),
-        (without("sub"), TokenError::MissingClaim("sub")),
-        (with("sub", json!("")), TokenError::WrongClaim("sub")),
-        (with("sub", json!(7)), TokenError::WrongClaim("sub")),
-        (with("sub", json!("a\nb")), TokenError::WrongClaim("sub")),
-        (with("nonce", json!("n")), TokenError::NotAnAccessToken("nonce")),
+        (claims().without("sub"), TokenError::MissingClaim("sub")),
+        (claims().with("sub", json!("")), TokenError::WrongClaim("sub")),
+        (claims().with("sub", json!(7)), TokenError::WrongClaim("sub")),
+        (claims().with("sub", json!("a\nb")), TokenError::WrongClaim("sub")),
         (
-            with("at_hash", json!("n")),
+            claims().with("nonce", json!("n")),
+            TokenError::NotAnAccessToken("nonce"),
+        ),
+        (
+            claims().with("at_hash", json!("n")),
             TokenError::NotAnAccessToken("at_hash"),
         ),
-        (with("events", json!({})), TokenError::NotAnAccessToken("events")),
-        (with("cnf", json!({"jkt": "x"})), TokenError::Bound),
-        (with("groups", json!("dba")), TokenError::WrongClaim("groups")),
         (
-            with("groups", json!(["dba", 5])),
+            claims().with("events", json!({})),
+            TokenError::NotAnAccessToken("events"),
+        ),
+        (claims().with("cnf", json!({"jkt": "x"})), TokenError::Bound),
+        (
+            claims().with("groups", json!("dba")),
             TokenError::WrongClaim("groups"),
         ),
-        (with("act", json!("agent")), TokenError::WrongClaim("act")),
-        (with("act", json!({"iss": "x"})), TokenError::WrongClaim("act")),
+        (
+            claims().with("groups", json!(["dba", 5])),
+            TokenError::WrongClaim("groups"),
+        ),
+        (
+            claims().with("act", json!("agent")),
+            TokenError::WrongClaim("act"),
+        ),
+        (
+            claims().with("act", json!({"iss": "x"})),
+            TokenError::WrongClaim("act"),
+        ),
     ] {
         let refused = provider.verify_claims(&claims).await.expect_err("refused");
         assert_eq!(refused, expected, "{claims}");
@@ -154,13 +170,13 @@ async fn each_wrong_claim_has_its_own_reason() {
 async fn what_is_unusual_but_right_is_accepted() {
     let provider = Provider::new(Signer::ec());
     for claims in [
-        with("aud", json!(["other", "tidegate"])),
-        with("exp", json!((NOW + 300) as f64 + 0.5)),
-        with("exp", json!(NOW - 29)),
-        with("nbf", json!(NOW + 29)),
-        without("iat"),
-        without("groups"),
-        without("jti"),
+        claims().with("aud", json!(["other", "tidegate"])),
+        claims().with("exp", json!((NOW + 300) as f64 + 0.5)),
+        claims().with("exp", json!(NOW - 29)),
+        claims().with("nbf", json!(NOW + 29)),
+        claims().without("iat"),
+        claims().without("groups"),
+        claims().without("jti"),
     ] {
         provider.verify_claims(&claims).await.expect("accepted");
     }
@@ -272,7 +288,7 @@ async fn what_is_no_token_is_malformed() {
 async fn a_changed_token_and_another_ones_signature_are_refused() {
     let provider = Provider::new(Signer::ec());
     let good = provider.signer.token("k1", &claims());
-    let other = provider.signer.token("k1", &with("sub", json!("root")));
+    let other = provider.signer.token("k1", &claims().with("sub", json!("root")));
     let (signed, _) = other.rsplit_once('.').expect("parts");
     let (_, signature) = good.rsplit_once('.').expect("parts");
     for token in [
@@ -348,11 +364,13 @@ async fn only_listed_clients_and_algorithms_get_in() {
     let mut provider = Provider::new(Signer::ec());
     provider.config.clients = Some(vec!["cli".into()]);
     provider.verify_claims(&claims()).await.expect("accepted");
-    let stranger = provider.verify_claims(&with("azp", json!("web"))).await;
+    let stranger = provider.verify_claims(&claims().with("azp", json!("web"))).await;
     assert_eq!(stranger, Err(TokenError::ClientNotAllowed("web".into())));
-    let second = provider.verify_claims(&with("client_id", json!("web"))).await;
+    let second = provider
+        .verify_claims(&claims().with("client_id", json!("web")))
+        .await;
     assert_eq!(second, Err(TokenError::ClientNotAllowed("web".into())));
-    let unnamed = provider.verify_claims(&without("azp")).await;
+    let unnamed = provider.verify_claims(&claims().without("azp")).await;
     assert_eq!(unnamed, Err(TokenError::MissingClaim("azp")));
 
     provider.config.algorithms = vec![jsonwebtoken::Algorithm::EdDSA];
@@ -371,7 +389,10 @@ async fn the_chain_of_delegation_is_kept_and_makes_an_agent() {
     assert_eq!(alone.principal.kind, PrincipalKind::Person);
 
     let act = json!({"sub": "agent-9", "act": {"sub": "agent-1", "iss": "https://other"}});
-    let verified = provider.verify_claims(&with("act", act)).await.expect("accepted");
+    let verified = provider
+        .verify_claims(&claims().with("act", act))
+        .await
+        .expect("accepted");
     assert_eq!(verified.principal.kind, PrincipalKind::Agent);
     let actors: Vec<_> = verified
         .principal
@@ -385,8 +406,42 @@ async fn the_chain_of_delegation_is_kept_and_makes_an_agent() {
         Value::Null => json!({"sub": "a"}),
         inner => json!({"sub": "a", "act": inner}),
     });
-    let refused = provider.verify_claims(&with("act", chain)).await;
+    let refused = provider.verify_claims(&claims().with("act", chain)).await;
     assert_eq!(refused, Err(TokenError::DelegationTooLong));
+}
+
+#[tokio::test]
+async fn somebody_is_who_issuer_and_subject_say_whatever_else_a_token_claims() {
+    let (own, other) = (Provider::new(Signer::ec()), Provider::new(Signer::ec()));
+    let mut partner = other.config.clone();
+    partner.name = "partner".to_owned();
+    partner.issuer = "https://partner.example.com".to_owned();
+    let identity = Identity::new(&[own.config.clone(), partner]).expect("prepared");
+
+    let mut named = claims().with("email", json!("root@example.com"));
+    for (claim, value) in [
+        ("email_verified", json!(false)),
+        ("preferred_username", json!("root")),
+        ("upn", json!("root@example.com")),
+        ("username", json!("root")),
+    ] {
+        named[claim] = value;
+    }
+    let plain = identity.verify(&own.signer.token("k1", &claims()), NOW).await;
+    let plain = plain.expect("accepted").principal;
+    let claiming = identity.verify(&own.signer.token("k1", &named), NOW).await;
+    assert_eq!(claiming.expect("accepted").principal, plain);
+
+    // The same subject with the same address at another provider is somebody else.
+    let mut theirs = named.clone();
+    theirs["iss"] = json!("https://partner.example.com");
+    let stranger = identity.verify(&other.signer.token("k1", &theirs), NOW).await;
+    let stranger = stranger.expect("accepted").principal;
+    assert_eq!(stranger.key(), "https://partner.example.com|agent-7");
+    assert!(!stranger.involves(&plain.key()));
+    // And no provider signs for another one.
+    let forged = identity.verify(&other.signer.token("k1", &named), NOW).await;
+    assert_eq!(forged, Err(TokenError::BadSignature));
 }
 
 #[tokio::test]
@@ -397,9 +452,9 @@ async fn a_claim_can_tell_persons_from_agents() {
         equals: "person".into(),
     };
     let kind = |verified: Result<Verified, _>| verified.expect("accepted").principal.kind;
-    let person = with("sub_kind", json!("person"));
+    let person = claims().with("sub_kind", json!("person"));
     assert_eq!(kind(provider.verify_claims(&person).await), PrincipalKind::Person);
-    let unclear = with("sub_kind", json!(["person"]));
+    let unclear = claims().with("sub_kind", json!(["person"]));
     assert_eq!(kind(provider.verify_claims(&unclear).await), PrincipalKind::Agent);
     assert_eq!(
         kind(provider.verify_claims(&claims()).await),

@@ -32,11 +32,12 @@ impl<'a> Drive<'a> {
         }
         let asker = self.surroundings.asker();
         let content = self.content(&held, held.judged);
-        let question = hold::question(&held, asker, &self.origin, content);
+        let question = hold::question(&held, self.relay.changes(), asker, &self.origin, content);
         let estimate = self.estimate(&held);
         let services = self.surroundings.shared();
         let asked = (question, estimate);
-        let begun = Hold::ask(asked, held.operation, asker.session, (services, &self.login));
+        let whom = (&services.approvals, &services.logins, &self.login);
+        let begun = Hold::ask(asked, held.operation, asker.session, whom);
         if let Some(other) = turn.hold.replace(begun) {
             other.leave(Left::Gone);
         }
@@ -142,6 +143,9 @@ impl<'a> Drive<'a> {
         if let Waiting::Approval { until_us, .. } = self.relay.waiting() {
             if until_us <= now_us {
                 if let Some(hold) = turn.hold.take() {
+                    if let Some(refusal) = hold.overtaken() {
+                        self.relay.refuse_hold(refusal, now_us);
+                    }
                     hold.leave(Left::TimedOut);
                     self.status.hold(None);
                 }

@@ -400,7 +400,8 @@ impl Relay {
         // An operation that nobody judged has a refusal, so this one was judged.
         let judged = Arc::clone(operation.judged()?);
         self.tagged |= judged.analysis.touches_tagged;
-        self.note_surroundings(&statement.sql, &judged);
+        let bound = operation.bind_commitment.filter(|_| operation.binds != Some(0));
+        self.note_surroundings(&statement.sql, &judged, bound);
         Some(Running::new(operation.id, judged, now_us))
     }
 

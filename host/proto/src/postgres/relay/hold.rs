@@ -14,12 +14,14 @@ use sha2::{Digest as _, Sha256};
 use super::batch::Action;
 use super::expected::{changes_surroundings, is_transaction};
 use super::masks::Host;
-use super::{JudgedStatement, Relay};
+use super::surroundings::Changes;
+use super::{JudgedStatement, Lookup, Relay};
 use crate::postgres::frame::Body;
+use crate::postgres::sql::executed;
 use crate::session::{Answer, Waiting};
 
 /// The operation that waits for a human's answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Held<'a> {
     /// Its id.
     pub operation: OperationId,
@@ -33,6 +35,9 @@ pub struct Held<'a> {
     /// The formats and values that are bound and the formats of the result, as they stand in
     /// the Bind message after its two names; `None` for a simple query.
     pub bound: Option<&'a [u8]>,
+    /// The types that were declared for what SQL's EXECUTE in it runs, as `declared_types` has
+    /// them: one for each EXECUTE, in order.
+    pub declared_runs: Vec<Box<[u8]>>,
     /// What the gate said of it.
     pub judged: &'a Arc<JudgedStatement>,
     /// Whether a transaction is open upstream, with whatever it has locked.
@@ -52,7 +57,11 @@ impl Held<'_> {
         policy: &str,
         surroundings: [u8; 32],
     ) -> ContentHash {
-        let runs: Vec<&[u8]> = judged.analysis.runs.iter().map(|text| &**text).collect();
+        // The texts, then the types of their parameters: as many of these as of those.
+        let texts = judged.analysis.runs.iter().map(|text| &**text);
+        let runs: Vec<&[u8]> = texts
+            .chain(self.declared_runs.iter().map(|types| &**types))
+            .collect();
         // What the text means depends on the declared types as much as on the values. Their
         // length stands before them, or the last of them could be read as formats and values.
         let binds = self.bound.map(|bound| {
@@ -96,9 +105,25 @@ impl Relay {
             declared_types: &statement.declared_types,
             types: statement.types(),
             bound,
+            declared_runs: self.declared_runs(&statement.sql, operation.judged()?),
             judged: operation.judged()?,
             transaction_open: self.status != b'I' || self.is_unsynced() || !self.expected.is_empty(),
         })
+    }
+
+    /// Returns the types that were declared for what each EXECUTE in `sql` runs.
+    fn declared_runs(&self, sql: &[u8], judged: &JudgedStatement) -> Vec<Box<[u8]>> {
+        if judged.analysis.runs.is_empty() {
+            return Vec::new();
+        }
+        let names = executed(sql).into_iter();
+        names
+            .map(|name| match self.executed(&name) {
+                Lookup::Found(statement) => statement.declared_types.clone(),
+                // It has gone since it was judged, so what is judged next is something else.
+                Lookup::Missing | Lookup::Wait => Box::default(),
+            })
+            .collect()
     }
 
     /// Returns the approval under which the held operation was asked for.
@@ -113,7 +138,14 @@ impl Relay {
     /// with the same end, have the same digest.
     #[must_use]
     pub fn surroundings(&self) -> [u8; 32] {
-        self.surroundings
+        self.surroundings.digest()
+    }
+
+    /// Returns the same for people to read, as far as they can: the latest changes, without
+    /// secrets.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.surroundings.shown()
     }
 
     /// Takes note under which approval the held operation was asked for.
@@ -199,38 +231,30 @@ impl Relay {
 
     /// Takes note that a statement runs after which others may mean something else, or which
     /// may undo one that did.
-    pub(super) fn note_surroundings(&mut self, sql: &[u8], judged: &JudgedStatement) {
+    pub(super) fn note_surroundings(
+        &mut self,
+        sql: &[u8],
+        judged: &JudgedStatement,
+        bound: Option<[u8; 32]>,
+    ) {
         // Names outlive whatever becomes of the transaction.
         self.unsettled |= judged.analysis.changes_settings || judged.analysis.changes_catalog;
         if changes_surroundings(judged) || self.unsettled && is_transaction(judged) {
-            self.add_surroundings(b"ran", sql);
-            for text in &judged.analysis.runs {
-                self.add_surroundings(b"through it", text);
-            }
+            self.surroundings.ran(sql, judged, bound);
         }
     }
 
     /// Takes note of a setting that the session began with: what statements mean depends on it
     /// as much as on one made later. Whoever began with other ones asks anew.
     pub fn began_with(&mut self, setting: &str, value: &str) {
-        self.add_surroundings(setting.as_bytes(), value.as_bytes());
+        self.surroundings.began_with(setting, value);
     }
 
     /// Takes note of an error: it undoes what changed in its transaction.
     pub(super) fn note_failure(&mut self) {
         if self.unsettled {
-            self.add_surroundings(b"failed", b"");
+            self.surroundings.failed();
         }
-    }
-
-    fn add_surroundings(&mut self, what: &[u8], sql: &[u8]) {
-        self.surroundings = Sha256::new()
-            .chain_update(self.surroundings)
-            .chain_update(what)
-            .chain_update((sql.len() as u64).to_be_bytes())
-            .chain_update(sql)
-            .finalize()
-            .into();
     }
 }
 

@@ -47,6 +47,14 @@ pub(super) fn loggable_unparsed(sql: &[u8]) -> Option<String> {
     telling(&text).then(|| format!("{} bytes {WITHHELD}", sql.len()))
 }
 
+/// Returns a setting and its value as people may see them.
+pub(crate) fn setting_shown(name: &str, value: &str) -> String {
+    match telling(name) {
+        true => format!("{name} = (withheld: its name tells that it is a secret)"),
+        false => format!("{name} = {value}"),
+    }
+}
+
 fn telling(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     WORDS.iter().any(|word| text.contains(word))

@@ -212,6 +212,47 @@ async fn a_login_leads_to_no_other_site() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_browser_brings_back_is_shown_or_taken_from_a_form() {
+    let stage = Stage::new().await;
+    let mut browser = stage.browser();
+    let evil = "\"><script>alert(1)</script>";
+    for field in ["error", "error_description", "error_uri", "state", "iss", "code"] {
+        let address = browser.begin("/console").await;
+        let query = stage.provider.log_in(&address, "alice", &[], &json!({}));
+        let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+        let mut pairs: Vec<(String, String)> = pairs.filter(|(name, _)| name != field).collect();
+        // With an error there is no code.
+        pairs.retain(|(name, _)| name != "code" || !field.starts_with("error"));
+        pairs.push((field.to_owned(), evil.to_owned()));
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let seen = browser.come_back(&form(&pairs)).await;
+        refused(&seen);
+        assert!(!seen.body.contains("alert(1)"), "{field}: {}", seen.body);
+    }
+    for to in [
+        evil,
+        "javascript:alert(1)",
+        "/console/\"><script>alert(1)</script>",
+    ] {
+        let seen = browser
+            .get(&format!("/console/signin?{}", form(&[("to", to)])))
+            .await;
+        check(&seen.body);
+        assert!(!seen.body.contains("alert(1)"), "{to}: {}", seen.body);
+    }
+    // A page of another site can send a form here, with an answer of its own in it.
+    let address = browser.begin("/console").await;
+    let answer = stage.provider.log_in(&address, "alice", &[], &json!({}));
+    let headers = [("sec-fetch-site", "cross-site")];
+    let posted = browser
+        .send(Method::POST, "/auth/callback", &headers, &answer)
+        .await;
+    assert!(posted.status.is_client_error(), "{}", posted.status);
+    assert!(posted.set_cookie(SESSION).is_empty(), "{:?}", posted.headers);
+    is_out(&mut browser).await;
+}
+
+#[tokio::test]
 async fn a_cookie_from_before_the_login_is_nobodys_after_it() {
     let stage = Stage::new().await;
     // Somebody planted a cookie of theirs: one that never was, and one of a session of theirs.

@@ -110,6 +110,23 @@ fn only_who_may_answer_a_pending_question_gets_the_form() {
 }
 
 #[test]
+fn what_the_session_has_set_before_stands_beside_the_statement() {
+    let mut case = case("x");
+    case.settings = vec!["set app.tenant to '<acme>'".to_owned()];
+    let page = |case: &model::approval::Case| {
+        let page = ApprovalPage::of(shell("bob"), &approval("x"), case, &reader(Ok(())), NOW);
+        page.render().expect("rendered")
+    };
+    let shown = page(&case);
+    assert!(
+        shown.contains("set app.tenant to &#39;&#60;acme&#62;&#39;"),
+        "{shown}"
+    );
+    case.settings.clear();
+    assert!(!page(&case).contains("Set before"), "nothing is said of nothing");
+}
+
+#[test]
 fn what_was_not_understood_is_said_in_so_many_words() {
     let mut unread = case("x");
     unread.facts = model::Facts::default();

@@ -118,6 +118,7 @@ pub(super) fn case(text: &str) -> Case {
         tags: vec![Tag::new(text)],
         policies: vec![text.to_owned()],
         transaction_open: true,
+        settings: vec![text.to_owned(), text.to_owned()],
         estimated_rows: Some(1_204),
         reason: Some(text.to_owned()),
         ..Case::default()

@@ -73,6 +73,10 @@ fn case() -> Case {
         },
         tags: vec![Tag::new("pii.ssn")],
         transaction_open: true,
+        settings: vec![
+            "work_mem = 64MB".to_owned(),
+            "set app.tenant to 'acme'".to_owned(),
+        ],
         estimated_rows: Some(1204),
         reason: Some("cleaning up".to_owned()),
         ..Case::default()
@@ -93,6 +97,7 @@ fn a_question_tells_who_wants_what_and_what_was_found() {
         "**Answers needed:** `2 of dba`",
         "```sql\nDELETE FROM customers\nWHERE ssn = '078-05-1120' AND id = $1\n```",
         "```text\n$1 = '4711'\n```",
+        "```sql\nwork_mem = 64MB\nset app.tenant to 'acme'\n```",
         "in the requester's own words. Nobody has checked them",
         "```text\ncleaning up\n```",
     ] {
@@ -103,7 +108,7 @@ fn a_question_tells_who_wants_what_and_what_was_found() {
 #[test]
 fn a_summary_has_no_word_of_the_statement_but_names() {
     let body = body(&approval(), &case(), Detail::Summary);
-    for part in ["078", "4711", "WHERE ssn", "$1"] {
+    for part in ["078", "4711", "WHERE ssn", "$1", "work_mem", "acme"] {
         assert!(!body.contains(part), "{part}\n{body}");
     }
     assert!(
@@ -149,6 +154,7 @@ fn the_largest_question_fits_the_contract_and_says_that_there_is_more() {
         };
         100
     ];
+    case.settings = vec![long.clone(); 20];
     case.tags = vec![Tag::new(long.clone()); 100];
     let mut statement = case.facts.statements[0].clone();
     statement.relations = vec![statement.relations[0].clone(); 100];

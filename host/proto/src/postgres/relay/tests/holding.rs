@@ -192,3 +192,65 @@ fn declared_types_are_not_taken_for_values() {
     assert_eq!([&types[..], &bound].concat(), [fewer, &other].concat());
     assert_ne!(asked(&types, &bound), asked(fewer, &other));
 }
+
+#[test]
+fn the_types_that_were_declared_for_what_execute_runs_are_asked_about_too() {
+    let asked = |types: &[u8]| {
+        let mut stage = Stage::new(false, Feed::Whole);
+        let count = u16::try_from(types.len() / 4).expect("a few types");
+        let body = [b"s\0hold\0", &count.to_be_bytes()[..], types].concat();
+        stage.client(&[frame(b'P', &body), sync()]);
+        stage.server(&[parsed(), ready(b'I')]);
+        stage.client(&[query("execute s")]);
+        content(&stage)
+    };
+    let (text, number) = ([0, 0, 0, 25], [0, 0, 0, 23]);
+    assert_eq!(asked(&text), asked(&text));
+    assert_ne!(asked(&text), asked(&number));
+    assert_ne!(asked(&text), asked(&[]));
+    assert_ne!(asked(&text), asked(&[text, text].concat()));
+}
+
+#[test]
+fn values_that_were_bound_to_what_changes_settings_are_asked_about_too() {
+    let asked = |value: &[u8]| {
+        let mut stage = Stage::new(false, Feed::Whole);
+        let length = u32::try_from(value.len()).expect("a short value");
+        let bound = [&[0, 0, 0, 1][..], &length.to_be_bytes(), value, &[0, 0]].concat();
+        stage.client(&[typed("setting", &[], &bound), sync()]);
+        stage.server(&[parsed(), super::wire::bound(), complete("SET"), ready(b'I')]);
+        stage.client(&[query("hold")]);
+        (content(&stage), stage.relay.changes().lines)
+    };
+    let (one, lines) = asked(b"acme");
+    assert_eq!(asked(b"acme").0, one);
+    assert_ne!(asked(b"evil").0, one);
+    assert_eq!(lines, ["setting -- with values bound to it"]);
+}
+
+#[test]
+fn people_are_told_what_the_session_has_set_and_undone() {
+    let mut stage = Stage::new(false, Feed::Whole);
+    for (setting, value) in [("work_mem", "64MB"), ("app.token", "hunter2")] {
+        stage.relay.began_with(setting, value);
+    }
+    stage.client(&[query("begin")]);
+    stage.server(&[complete("BEGIN"), ready(b'T')]);
+    stage.client(&[query("setting a")]);
+    stage.server(&[complete("SET"), ready(b'T')]);
+    stage.client(&[query("rollback")]);
+    stage.server(&[complete("ROLLBACK"), ready(b'I')]);
+    let told = stage.relay.changes();
+    let hidden = "app.token = (withheld: its name tells that it is a secret)";
+    assert_eq!(told.lines, ["work_mem = 64MB", hidden, "setting a", "rollback"]);
+    assert!(!told.cut);
+
+    for number in 0..30 {
+        stage.client(&[query(&format!("setting {number}"))]);
+        stage.server(&[complete("SET"), ready(b'I')]);
+    }
+    let told = stage.relay.changes();
+    assert!(told.cut, "there is more than anybody reads");
+    assert_eq!(told.lines.len(), 20);
+    assert_eq!(told.lines.last().map(String::as_str), Some("setting 29"));
+}

@@ -318,12 +318,13 @@ impl Stage {
     fn judge(&self) -> Option<Arc<JudgedStatement>> {
         let (sql, _) = self.relay.question()?;
         let sql = String::from_utf8_lossy(sql).into_owned();
-        let mut text = sql.clone();
+        let (mut text, mut runs) = (sql.clone(), Vec::new());
         for statement in sql.split(';') {
             if let Some(name) = statement.trim().strip_prefix("execute ") {
                 match self.relay.prepared(name) {
                     // As the gate does it: judged anew, and nothing that changes names.
                     Lookup::Found(query) => {
+                        runs.push(Arc::clone(&query));
                         let query = String::from_utf8_lossy(&query).into_owned();
                         let plain = name_change(&query) == NameChange::None && !query.contains("execute");
                         text.push_str(if plain { &query } else { " refuse" });
@@ -333,7 +334,7 @@ impl Stage {
                 }
             }
         }
-        Some(judged(&sql, &text))
+        Some(judged(&sql, &text, runs))
     }
 }
 
@@ -367,7 +368,7 @@ pub(super) fn poison_query(count: u64) -> Vec<u8> {
     out
 }
 
-fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
+fn judged(sql: &str, text: &str, runs: Vec<Arc<[u8]>>) -> Arc<JudgedStatement> {
     let verdict = if text.contains("refuse") {
         Verdict::Refuse(refusal())
     } else if text.contains("hold") {
@@ -396,7 +397,7 @@ fn judged(sql: &str, text: &str) -> Arc<JudgedStatement> {
             touches_tagged: text.contains("secret"),
             changes_catalog: text.contains("create"),
             names: sql.split(';').map(name_change).collect(),
-            runs: Vec::new(),
+            runs,
             ..Conduct::default()
         },
         version: 1,
