@@ -105,6 +105,7 @@ pub fn admit(
     options: &AdmitOptions,
 ) -> Result<Admitted, Rejection> {
     checks::method(method, options)?;
+    checks::target(uri)?;
     checks::size(headers)?;
     checks::names(headers)?;
     checks::singletons(headers, version)?;
