@@ -121,10 +121,19 @@ pub fn admit(
     let content_type =
         MediaType::of(headers).map_err(|error| Rejection::malformed("content-type", error.to_string()))?;
     let body = checks::body_length(version, headers)?;
-    let refuses_body =
-        !options.body_everywhere && matches!(*method, Method::GET | Method::HEAD | Method::DELETE) || upgrade.is_some();
-    if refuses_body && !matches!((body, version), (BodyLength::Empty, _) | (BodyLength::Unknown, Version::HTTP_2)) {
-        return Err(Rejection::malformed("body", "a request with this method has no body here"));
+    let refuses_body = !options.body_everywhere
+        && matches!(*method, Method::GET | Method::HEAD | Method::DELETE)
+        || upgrade.is_some();
+    if refuses_body
+        && !matches!(
+            (body, version),
+            (BodyLength::Empty, _) | (BodyLength::Unknown, Version::HTTP_2)
+        )
+    {
+        return Err(Rejection::malformed(
+            "body",
+            "a request with this method has no body here",
+        ));
     }
     Ok(Admitted {
         method: method.clone(),

@@ -153,7 +153,9 @@ impl MediaType {
             ("text", "event-stream") => BodyClass::EventStream,
             ("application", "x-www-form-urlencoded") => BodyClass::Form,
             ("multipart", _) => BodyClass::Multipart,
-            ("text", _) | ("application", "xml" | "csv" | "javascript" | "yaml" | "x-yaml") => BodyClass::Text,
+            ("text", _) | ("application", "xml" | "csv" | "javascript" | "yaml" | "x-yaml") => {
+                BodyClass::Text
+            }
             _ if subtype.ends_with("+xml") || subtype.ends_with("+yaml") => BodyClass::Text,
             _ => BodyClass::Opaque,
         }
@@ -213,7 +215,10 @@ const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Reads `name=value` or `name="value"`; returns what is left, up to the next `;`.
 fn parameter(text: &str) -> Result<(String, String, &str), MediaTypeError> {
-    let (name, value) = text.trim_start_matches(BLANKS).split_once('=').ok_or(MediaTypeError)?;
+    let (name, value) = text
+        .trim_start_matches(BLANKS)
+        .split_once('=')
+        .ok_or(MediaTypeError)?;
     if !is_token(name) {
         return Err(MediaTypeError);
     }
@@ -246,7 +251,10 @@ fn unquoted(text: &str) -> Result<(String, &str), MediaTypeError> {
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]

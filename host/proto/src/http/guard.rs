@@ -70,7 +70,8 @@ enum State {
 impl Guard {
     /// A valid request, which the driver hands to the library in place of a head that was stopped.
     /// Its answer is the rejection, and the connection ends with it.
-    pub const POISON_HEAD: &'static [u8] = b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n";
+    pub const POISON_HEAD: &'static [u8] =
+        b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n";
 
     /// Starts before the first byte of a connection.
     #[must_use]
@@ -86,9 +87,8 @@ impl Guard {
     pub fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Violation> {
         let mut rest = input;
         loop {
-            let before = rest.len();
             match self.step(&mut rest, out) {
-                Ok(Step::More) if !rest.is_empty() => debug_assert!(rest.len() <= before, "bytes are only taken"),
+                Ok(Step::More) if !rest.is_empty() => {}
                 Ok(_) => return Ok(()),
                 Err(violation) => {
                     self.held = Vec::new();
@@ -217,7 +217,7 @@ impl Guard {
         };
         let end = rest.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
         let length = end.unwrap_or(rest.len());
-        head.check_room(self.held.len(), self.held.len() + length)?;
+        head.check_room(self.held.len() + length)?;
         pass(rest, length, &mut self.held);
         if end.is_none() {
             return Ok(Step::Wait);

@@ -144,7 +144,10 @@ fn rewrite_escapes(raw: &str, rules: PathRules) -> Result<String, PathError> {
             b'%' => {
                 let escaped = escaped_byte(rest).ok_or(PathError::Escape)?;
                 rest = &rest[2..];
-                if escaped.is_ascii_control() || escaped == b'\\' || (escaped == b'/' && !rules.encoded_slashes) {
+                if escaped.is_ascii_control()
+                    || escaped == b'\\'
+                    || (escaped == b'/' && !rules.encoded_slashes)
+                {
                     return Err(PathError::HiddenCharacter);
                 }
                 if escaped == b';' && !rules.parameters {
@@ -171,7 +174,11 @@ fn check_double_encoding(text: &str) -> Result<(), PathError> {
     let twice = text
         .match_indices("%25")
         .any(|(at, escape)| escaped_byte(&text.as_bytes()[at + escape.len()..]).is_some());
-    if twice { Err(PathError::EncodedTwice) } else { Ok(()) }
+    if twice {
+        Err(PathError::EncodedTwice)
+    } else {
+        Ok(())
+    }
 }
 
 fn check_segments(text: &str, rules: PathRules) -> Result<(), PathError> {
@@ -187,8 +194,8 @@ fn check_segments(text: &str, rules: PathRules) -> Result<(), PathError> {
             return Err(PathError::EmptySegment);
         }
         let hidden = rules.encoded_slashes.then(|| segment.split("%2F"));
-        let pieces = hidden.into_iter().flatten().chain([segment]);
-        if pieces.into_iter().any(is_dot_segment) {
+        let mut pieces = hidden.into_iter().flatten().chain([segment]);
+        if pieces.any(is_dot_segment) {
             return Err(PathError::DotSegment);
         }
     }
@@ -228,8 +235,12 @@ pub(super) fn decode_escapes(text: &str) -> Option<String> {
 
 fn escaped_byte(after_percent: &[u8]) -> Option<u8> {
     let &[high, low] = after_percent.first_chunk()?;
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit(high)? << 4 | digit(low)?)
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    Some((digit(high)? << 4) | digit(low)?)
 }
 
 fn push_escape(text: &mut String, byte: u8) {

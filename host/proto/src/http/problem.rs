@@ -62,13 +62,18 @@ impl Problem {
         let mut document = Document::new(refusal.rule.label(), status, &refusal.message);
         document.text("hint", refusal.hint.as_deref());
         if !refusal.policies.is_empty() {
-            document.0.insert("policies".to_owned(), refusal.policies.clone().into());
+            document
+                .0
+                .insert("policies".to_owned(), refusal.policies.clone().into());
         }
         if let Some(approval) = &refusal.approval {
             let id = approval.to_string();
             if refusal.rule == Rule::ApprovalPending {
                 let retry = [("header", APPROVAL_HEADER.as_str()), ("value", id.as_str())];
-                let retry: Map<String, Value> = retry.into_iter().map(|(key, text)| (key.to_owned(), text.into())).collect();
+                let retry: Map<String, Value> = retry
+                    .into_iter()
+                    .map(|(key, text)| (key.to_owned(), text.into()))
+                    .collect();
                 document.0.insert("retry".to_owned(), retry.into());
             }
             document.text("approval_id", Some(&id));
@@ -154,7 +159,9 @@ impl UpstreamFault {
             Self::TimedOut => "the upstream did not answer in time; the request may have been carried out",
             Self::Broken => "the upstream's answer broke off; the request may have been carried out",
             Self::Credential => "the upstream does not take the gateway's credential",
-            Self::Unmaskable => "the upstream's answer cannot be masked and stays here; the request was carried out",
+            Self::Unmaskable => {
+                "the upstream's answer cannot be masked and stays here; the request was carried out"
+            }
         }
     }
 
@@ -189,7 +196,13 @@ impl Document {
         }
     }
 
-    fn answer(mut self, status: StatusCode, error: &str, again: bool, circumstances: &Circumstances<'_>) -> Problem {
+    fn answer(
+        mut self,
+        status: StatusCode,
+        error: &str,
+        again: bool,
+        circumstances: &Circumstances<'_>,
+    ) -> Problem {
         self.text("operation", circumstances.operation);
         self.text("expires_at", circumstances.expires_at);
         self.text("approval_url", circumstances.approval_url);
@@ -197,7 +210,10 @@ impl Document {
         let content = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         if let Ok(value) = HeaderValue::from_str(&format!("{}; error={error}", super::headers::PSEUDONYM)) {
             headers.insert(HeaderName::from_static("proxy-status"), value);
         }
@@ -229,7 +245,9 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Rule::TransactionFailed => StatusCode::FORBIDDEN,
         Rule::SessionEnded => StatusCode::UNAUTHORIZED,
         Rule::Unparsable => StatusCode::BAD_REQUEST,
-        Rule::ClassifierFailed | Rule::JournalUnavailable | Rule::RecordingFailed => StatusCode::SERVICE_UNAVAILABLE,
+        Rule::ClassifierFailed | Rule::JournalUnavailable | Rule::RecordingFailed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Rule::MaskerFailed | Rule::PolicyError => StatusCode::INTERNAL_SERVER_ERROR,
         Rule::ProtocolRefused => match refusal.fault {
             Fault::Client => StatusCode::BAD_REQUEST,

@@ -49,7 +49,10 @@ impl Query {
         let Some(text) = raw else {
             return Ok(Self::default());
         };
-        if !text.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'#') {
+        if !text
+            .bytes()
+            .all(|byte| matches!(byte, b'!'..=b'~') && byte != b'#')
+        {
             return Err(QueryError::Character);
         }
         let mut pairs = Vec::new();

@@ -72,7 +72,9 @@ impl TokenSource {
             return Err(Rejection::malformed("token", "the token is longer than 16 KiB").hint(HINT));
         }
         if !is_b64token(text) {
-            return Err(Rejection::malformed("token", "the token has characters that no token has").hint(HINT));
+            return Err(
+                Rejection::malformed("token", "the token has characters that no token has").hint(HINT),
+            );
         }
         Ok(Some(Token(Zeroizing::new(
             text.iter().copied().map(char::from).collect(),
@@ -85,9 +87,12 @@ impl TokenSource {
         match bytes.split_at_checked("Bearer ".len()) {
             Some((scheme, text)) if scheme.eq_ignore_ascii_case(b"Bearer ") => Ok(text),
             _ if matches!(self, Self::Header(_)) => Ok(bytes),
-            _ => Err(
-                Rejection::new(StatusCode::UNAUTHORIZED, "token-scheme", "only bearer tokens are taken").hint(HINT),
-            ),
+            _ => Err(Rejection::new(
+                StatusCode::UNAUTHORIZED,
+                "token-scheme",
+                "only bearer tokens are taken",
+            )
+            .hint(HINT)),
         }
     }
 }

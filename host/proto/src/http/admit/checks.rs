@@ -52,7 +52,11 @@ pub(super) fn size(headers: &HeaderMap) -> Result<(), Rejection> {
         .sum();
     if headers.len() > HEADERS_MAX || bytes > HEAD_BYTES_MAX {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Rejection::new(status, "header", "the request's head is too large"));
+        return Err(Rejection::new(
+            status,
+            "header",
+            "the request's head is too large",
+        ));
     }
     Ok(())
 }
@@ -83,7 +87,11 @@ pub(super) fn singletons(headers: &HeaderMap, version: Version) -> Result<(), Re
 
 /// Finds whom the request is for. HTTP/2 names it in `:authority`, HTTP/1 in `Host`; what names it
 /// twice names one.
-pub(super) fn authority(uri: &Uri, headers: &HeaderMap, options: &AdmitOptions) -> Result<Authority, Rejection> {
+pub(super) fn authority(
+    uri: &Uri,
+    headers: &HeaderMap,
+    options: &AdmitOptions,
+) -> Result<Authority, Rejection> {
     let port = if options.tls { 443 } else { 80 };
     let parse = |text: &[u8]| {
         Authority::parse(text)
@@ -119,13 +127,21 @@ pub(super) fn no_token_in_cookies(headers: &HeaderMap) -> Result<(), Rejection> 
         .iter()
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
     if cookies.any(is_token) {
-        let rejection = Rejection::new(StatusCode::UNAUTHORIZED, "token", "a token in a cookie is not taken");
+        let rejection = Rejection::new(
+            StatusCode::UNAUTHORIZED,
+            "token",
+            "a token in a cookie is not taken",
+        );
         return Err(rejection.hint("send the token as `Authorization: Bearer <token>`"));
     }
     Ok(())
 }
 
-pub(super) fn upgrade(method: &Method, version: Version, headers: &HeaderMap) -> Result<Option<String>, Rejection> {
+pub(super) fn upgrade(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<Option<String>, Rejection> {
     let Some(value) = headers.get(header::UPGRADE) else {
         return Ok(None);
     };
@@ -203,7 +219,11 @@ pub(super) fn target(uri: &Uri) -> Result<(), Rejection> {
     let length = uri.path_and_query().map_or(0, |target| target.as_str().len());
     if length > TARGET_BYTES_MAX {
         let status = StatusCode::URI_TOO_LONG;
-        return Err(Rejection::new(status, "path", "the request target is longer than 8 KiB"));
+        return Err(Rejection::new(
+            status,
+            "path",
+            "the request target is longer than 8 KiB",
+        ));
     }
     Ok(())
 }

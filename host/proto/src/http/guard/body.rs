@@ -87,7 +87,7 @@ impl Chunked {
             return Ok(false);
         }
         let size = digits.iter().fold(0, |size, &digit| {
-            size << 4 | u64::from(char::from(digit).to_digit(16).unwrap_or(0))
+            (size << 4) | u64::from(char::from(digit).to_digit(16).unwrap_or(0))
         });
         self.part = match size {
             0 => Part::Trailers(0),

@@ -49,13 +49,12 @@ struct RequestLine {
 }
 
 impl Head {
-    /// Refuses a head that would be `after` bytes long. The outcome is the same however the bytes come.
-    pub(super) const fn check_room(&self, before: usize, after: usize) -> Result<(), Violation> {
-        debug_assert!(before <= after, "heads only grow");
-        if self.request.is_none() && after > REQUEST_LINE_BYTES_MAX {
+    /// Refuses a head that grows to `length` bytes. The outcome is the same however the bytes come.
+    pub(super) const fn check_room(&self, length: usize) -> Result<(), Violation> {
+        if self.request.is_none() && length > REQUEST_LINE_BYTES_MAX {
             return Err(Violation::TargetTooLong);
         }
-        if after > HEAD_BYTES_MAX {
+        if length > HEAD_BYTES_MAX {
             return Err(Violation::HeadTooLarge);
         }
         Ok(())
@@ -102,7 +101,8 @@ impl Head {
                 once(std::mem::replace(&mut self.chunked, true), Violation::Coding)
             }
             b"upgrade" => {
-                if !is_token(value) || value.eq_ignore_ascii_case(b"h2c") || value.eq_ignore_ascii_case(b"h2") {
+                if !is_token(value) || value.eq_ignore_ascii_case(b"h2c") || value.eq_ignore_ascii_case(b"h2")
+                {
                     return Err(Violation::Upgrade);
                 }
                 once(std::mem::replace(&mut self.upgrade, true), Violation::Upgrade)
@@ -118,7 +118,10 @@ impl Head {
                 if !value.eq_ignore_ascii_case(b"100-continue") {
                     return Err(Violation::Expectation);
                 }
-                once(std::mem::replace(&mut self.expectation, true), Violation::Expectation)
+                once(
+                    std::mem::replace(&mut self.expectation, true),
+                    Violation::Expectation,
+                )
             }
             _ => Ok(()),
         }
@@ -160,7 +163,8 @@ impl Head {
 
 fn request_line(line: &[u8]) -> Result<RequestLine, Violation> {
     let mut words = line.split(|&byte| byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(Violation::RequestLine);
     };
@@ -187,13 +191,19 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Violation> {
 
 /// Reads whom the target is for, if it says so itself.
 fn target_authority(method: &[u8], target: &[u8]) -> Result<Option<(Authority, u16)>, Violation> {
-    if !target.iter().all(|byte| matches!(byte, b'!'..=b'~') && *byte != b'#') {
+    if !target
+        .iter()
+        .all(|byte| matches!(byte, b'!'..=b'~') && *byte != b'#')
+    {
         return Err(Violation::Target);
     }
     if target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS") {
         return Ok(None);
     }
-    let (port, rest) = match (strip_scheme(target, b"http://"), strip_scheme(target, b"https://")) {
+    let (port, rest) = match (
+        strip_scheme(target, b"http://"),
+        strip_scheme(target, b"https://"),
+    ) {
         (Some(rest), _) => (80, rest),
         (_, Some(rest)) => (443, rest),
         (None, None) => return Err(Violation::Target),
@@ -256,7 +266,20 @@ fn is_token(text: &[u8]) -> bool {
             byte.is_ascii_alphanumeric()
                 || matches!(
                     byte,
-                    b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
                 )
         })
 }

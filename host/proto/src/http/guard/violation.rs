@@ -131,7 +131,9 @@ impl Violation {
     pub const fn label(self) -> &'static str {
         match self {
             Self::BareLineFeed | Self::BareCarriageReturn | Self::FoldedField => "line-end",
-            Self::RequestLine | Self::Version | Self::Target | Self::TargetTooLong | Self::UserInfo => "request-line",
+            Self::RequestLine | Self::Version | Self::Target | Self::TargetTooLong | Self::UserInfo => {
+                "request-line"
+            }
             Self::Method => "method",
             Self::FieldName | Self::FieldValue | Self::HeadTooLarge | Self::TooManyFields => "header",
             Self::Host | Self::HostMismatch => "host",
@@ -148,7 +150,9 @@ impl Violation {
     pub fn rejection(self) -> Rejection {
         let rejection = Rejection::new(self.status(), self.label(), self.to_string());
         match self {
-            Self::Upgrade => rejection.hint("speak HTTP/2 from the first byte on, or HTTP/1.1 without `Upgrade: h2c`"),
+            Self::Upgrade => {
+                rejection.hint("speak HTTP/2 from the first byte on, or HTTP/1.1 without `Upgrade: h2c`")
+            }
             Self::Coding | Self::LengthAndCoding => {
                 rejection.hint("send either Content-Length or `Transfer-Encoding: chunked`")
             }

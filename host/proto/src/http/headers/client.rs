@@ -102,9 +102,15 @@ pub fn client_headers(
     }
     if to.masked {
         passed.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
-        passed.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        passed.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-store"),
+        );
         passed.append(header::VARY, HeaderValue::from_static("Authorization"));
-        passed.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        passed.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
     }
     Ok(passed)
 }
@@ -133,7 +139,11 @@ fn is_stripped(name: &HeaderName, to: &Downstream<'_>) -> bool {
         && (word.starts_with("access-control-") || word == "timing-allow-origin");
     let tells = to.masked
         && (STRIPPED_MASKED.contains(&word) || DIGEST_PREFIXES.iter().any(|prefix| word.starts_with(prefix)));
-    replaced || tells || STRIPPED.contains(&word) || word.starts_with("x-forwarded") || word.starts_with("x-tidegate-")
+    replaced
+        || tells
+        || STRIPPED.contains(&word)
+        || word.starts_with("x-forwarded")
+        || word.starts_with("x-tidegate-")
 }
 
 /// Returns what a header becomes; `None` if nothing.
@@ -159,8 +169,12 @@ fn rewritten(
             Some(Place::Here(address)) => header_of(address),
             Some(Place::Foreign | Place::Nowhere) | None => None,
         },
-        "link" => text.and_then(|text| location::links(text, to)).and_then(header_of),
-        "refresh" => text.and_then(|text| location::refresh(text, to)).and_then(header_of),
+        "link" => text
+            .and_then(|text| location::links(text, to))
+            .and_then(header_of),
+        "refresh" => text
+            .and_then(|text| location::refresh(text, to))
+            .and_then(header_of),
         "set-cookie" => match (to.cookies, text) {
             (Cookies::Localise, Some(text)) => header_of(location::cookie(text, to)),
             (Cookies::Localise, None) | (Cookies::Strip, _) => None,

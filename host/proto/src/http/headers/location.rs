@@ -22,7 +22,9 @@ pub(super) enum Place {
 
 /// Rewrites one address.
 pub(super) fn rewrite(address: &str, to: &Downstream<'_>) -> Place {
-    let is_plain = address.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'\\');
+    let is_plain = address
+        .bytes()
+        .all(|byte| matches!(byte, b'!'..=b'~') && byte != b'\\');
     if !is_plain || address.len() > ADDRESS_BYTES_MAX {
         return Place::Nowhere;
     }

@@ -168,7 +168,9 @@ fn cookies(admitted: &Admitted, allowed: &[String]) -> Option<HeaderValue> {
         .map(<[u8]>::trim_ascii)
         .filter(|pair| {
             let name = pair.split(|&byte| byte == b'=').next().unwrap_or(pair);
-            allowed.iter().any(|allowed| allowed.as_bytes() == name.trim_ascii())
+            allowed
+                .iter()
+                .any(|allowed| allowed.as_bytes() == name.trim_ascii())
         });
     let cookies = pairs.collect::<Vec<_>>().join(&b"; "[..]);
     if cookies.is_empty() {

@@ -39,7 +39,11 @@ impl Routes {
                 errors.push(error);
             }
         }
-        if errors.is_empty() { Ok(routes) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(routes)
+        } else {
+            Err(errors)
+        }
     }
 }
 

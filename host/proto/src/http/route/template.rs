@@ -69,26 +69,29 @@ impl Template {
         let name_error = || RouteError::Name {
             template: text.to_owned(),
         };
-        let path = text.strip_prefix('/').ok_or_else(|| path_error(PathError::Relative))?;
+        let path = text
+            .strip_prefix('/')
+            .ok_or_else(|| path_error(PathError::Relative))?;
         let count = path.split('/').count();
         if count > SEGMENTS_MAX {
             return Err(path_error(PathError::TooLong));
         }
         let mut segments: Vec<Segment> = Vec::with_capacity(count);
         for (at, segment) in path.split('/').enumerate() {
-            let segment = if let Some(name) = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-                let segment = Segment::Name(name.to_owned());
-                if !is_name(name) || segments.contains(&segment) {
+            let segment =
+                if let Some(name) = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+                    let segment = Segment::Name(name.to_owned());
+                    if !is_name(name) || segments.contains(&segment) {
+                        return Err(name_error());
+                    }
+                    segment
+                } else if segment.contains(['{', '}']) {
                     return Err(name_error());
-                }
-                segment
-            } else if segment.contains(['{', '}']) {
-                return Err(name_error());
-            } else if segment.is_empty() && at + 1 < count {
-                return Err(path_error(PathError::EmptySegment));
-            } else {
-                Segment::Literal(literal(segment).map_err(path_error)?)
-            };
+                } else if segment.is_empty() && at + 1 < count {
+                    return Err(path_error(PathError::EmptySegment));
+                } else {
+                    Segment::Literal(literal(segment).map_err(path_error)?)
+                };
             segments.push(segment);
         }
         Ok(Self {
@@ -105,10 +108,14 @@ impl Template {
     /// for something, never for nothing.
     pub(super) fn fit(&self, path: &[String]) -> Option<BTreeMap<String, String>> {
         let fits = self.segments.len() == path.len()
-            && self.segments.iter().zip(path).all(|(segment, text)| match segment {
-                Segment::Literal(literal) => literal == text,
-                Segment::Name(_) => !text.is_empty(),
-            });
+            && self
+                .segments
+                .iter()
+                .zip(path)
+                .all(|(segment, text)| match segment {
+                    Segment::Literal(literal) => literal == text,
+                    Segment::Name(_) => !text.is_empty(),
+                });
         fits.then(|| {
             let names = self.segments.iter().zip(path);
             names
@@ -138,7 +145,9 @@ impl Template {
                 .all(|segments| match segments {
                     (Segment::Literal(ours), Segment::Literal(theirs)) => ours == theirs,
                     (Segment::Name(_), Segment::Name(_)) => true,
-                    (Segment::Literal(_), Segment::Name(_)) | (Segment::Name(_), Segment::Literal(_)) => false,
+                    (Segment::Literal(_), Segment::Name(_)) | (Segment::Name(_), Segment::Literal(_)) => {
+                        false
+                    }
                 })
     }
 }
