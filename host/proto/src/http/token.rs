@@ -16,7 +16,7 @@ pub(super) const TOKEN_KEY: &str = "access_token";
 const HINT: &str = "send the token as `Authorization: Bearer <token>`, once";
 
 /// A bearer token. It is wiped when dropped, and its text comes out by [`Token::secret`] alone.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 
 impl Token {
