@@ -68,7 +68,7 @@ pub(in super::super) fn end_to_end(
 }
 
 /// Returns the names in all `Connection` headers, in lower case.
-pub(super) fn nominated(headers: &HeaderMap) -> Vec<String> {
+pub(in super::super) fn nominated(headers: &HeaderMap) -> Vec<String> {
     headers
         .get_all(header::CONNECTION)
         .iter()

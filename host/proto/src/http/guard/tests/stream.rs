@@ -51,7 +51,7 @@ fn a_body_that_looks_like_a_head_is_a_body() {
 
 #[test]
 fn a_chunk_that_is_malformed_stops_where_it_starts() {
-    let head = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = &b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"[..];
     for (body, passed, violation) in [
         (&b"5\nhello"[..], &b""[..], Violation::ChunkSize),
         (b"\r\n", b"", Violation::ChunkSize),
