@@ -11,7 +11,7 @@ use super::rejection::Rejection;
 pub use challenge::{Challenge, TokenFault};
 
 /// The header with which a client sends an operation again once it was approved.
-pub const APPROVAL_HEADER: HeaderName = HeaderName::from_static("approval-id");
+pub static APPROVAL_HEADER: HeaderName = HeaderName::from_static("approval-id");
 
 /// An answer that is complete: the driver adds nothing but framing.
 #[derive(Clone, Debug)]

@@ -13,6 +13,8 @@ pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// The name under which a token is never taken, as RFC 6750 calls it in queries and cookies call it too.
 pub(super) const TOKEN_KEY: &str = "access_token";
 
+static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
+
 const HINT: &str = "send the token as `Authorization: Bearer <token>`, once";
 
 /// A bearer token. It is wiped when dropped, and its text comes out by [`Token::secret`] alone.
@@ -47,9 +49,9 @@ pub enum TokenSource {
 impl TokenSource {
     /// Returns the header's name.
     #[must_use]
-    pub const fn name(&self) -> &HeaderName {
+    pub fn name(&self) -> &HeaderName {
         match self {
-            Self::Authorization => &header::AUTHORIZATION,
+            Self::Authorization => &AUTHORIZATION,
             Self::Header(name) => name,
         }
     }
