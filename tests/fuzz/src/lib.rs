@@ -7,6 +7,11 @@
 
 use bytes::BytesMut;
 use model::mask::{Action, NativeMask, Plan, Planned};
+use proto::http::authority::Authority;
+use proto::http::content::MediaType;
+use proto::http::guard::{Guard, Violation};
+use proto::http::path::{CanonicalPath, PathRules};
+use proto::http::query::Query;
 use proto::postgres::frame::{HEADER_BYTES, backend_header, frontend_header};
 use proto::postgres::mask::{
     FieldDescription, Format, PseudonymKey, ResultMask, error_fields, parse_row_description, scrub_error,
@@ -188,4 +193,48 @@ fn cells(mut bytes: &[u8]) -> Vec<[Option<&[u8]>; 3]> {
         bytes = &bytes[header.total..];
     }
     rows
+}
+
+/// Guards what an HTTP client sends, whole and in pieces; then reads every word of it as a target,
+/// a host and a media type.
+///
+/// # Panics
+/// If pieces change what passes, or what has one form has another one.
+pub fn requests(bytes: &[u8]) {
+    let (passed, ended) = guarded([bytes]);
+    assert!(bytes.starts_with(&passed));
+    for size in [1, 7] {
+        assert_eq!(guarded(bytes.chunks(size)), (passed.clone(), ended));
+    }
+    for word in bytes.split(u8::is_ascii_whitespace) {
+        if let Ok(authority) = Authority::parse(word) {
+            assert_eq!(Authority::parse(authority.to_string().as_bytes()), Ok(authority));
+        }
+        let _ = MediaType::parse(word);
+        let Ok(text) = std::str::from_utf8(word) else {
+            continue;
+        };
+        let (path, query) = text
+            .split_once('?')
+            .map_or((text, None), |(path, query)| (path, Some(query)));
+        let _ = Query::parse(query);
+        if let Ok(path) = CanonicalPath::parse(path, PathRules::default()) {
+            assert_eq!(
+                CanonicalPath::parse(path.as_str(), PathRules::default()),
+                Ok(path)
+            );
+        }
+    }
+}
+
+fn guarded<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Result<(), Violation>) {
+    let mut guard = Guard::new();
+    let mut passed = Vec::new();
+    for piece in pieces {
+        let fed = guard.feed(piece, &mut passed);
+        if fed.is_err() {
+            return (passed, fed);
+        }
+    }
+    (passed, Ok(()))
 }

@@ -80,3 +80,8 @@ fn any_bytes_may_come_from_a_server() {
 fn any_bytes_may_come_as_rows() {
     play("rows", fuzz::rows);
 }
+
+#[test]
+fn any_bytes_may_come_as_requests() {
+    play("requests", fuzz::requests);
+}
