@@ -5,5 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod http;
+pub mod mask;
 pub mod postgres;
 pub mod session;

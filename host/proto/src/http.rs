@@ -1,0 +1,4 @@
+//! HTTP without its sockets.
+
+pub mod body;
+pub mod json;
