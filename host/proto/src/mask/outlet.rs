@@ -210,7 +210,7 @@ impl<F: Form> Outlet<F> {
     fn check(&self, field: usize, change: &Change) -> Result<(), &'static str> {
         answer::check(change, self.columns[field].len(), ANSWER_BYTES_MAX)?;
         let values = match change {
-            Change::All(value) => return std::str::from_utf8(value).map(drop).map_err(|_| "not UTF-8"),
+            Change::All(value) => return std::str::from_utf8(value).map(|_| ()).map_err(|_| "not UTF-8"),
             Change::AllNull | Change::None => return Ok(()),
             Change::Dense(values) | Change::Sparse { values, .. } => values,
         };

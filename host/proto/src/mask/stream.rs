@@ -226,8 +226,9 @@ impl StreamMask {
         match masked.strip_prefix(&self.sent[..]) {
             Some(rest) => out.extend_from_slice(rest),
             // What was sent is not how the whole would begin: the rest is part of a value.
-            None if Keep::Last(0).cover(text, out) => {}
-            None => {}
+            None => {
+                Keep::Last(0).cover(text, out);
+            }
         }
         self.sent.extend_from_slice(&out[start..]);
         Ok(())

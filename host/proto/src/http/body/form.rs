@@ -180,7 +180,7 @@ impl fmt::Debug for Form {
 }
 
 fn hexadecimal(digits: &[u8; 2]) -> Option<u8> {
-    let digit = |byte| char::from(byte).to_digit(16);
+    let digit = |byte: u8| char::from(byte).to_digit(16);
     u8::try_from(digit(digits[0])? << 4 | digit(digits[1])?).ok()
 }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::{BodyMaskError, BodyMasks};
 use crate::mask::outlet::{Cell, FieldCells, Outlet, Plain};
-use crate::mask::{CELL_BYTES_MAX, Leaf};
+use crate::mask::{CELL_BYTES_MAX, Leaf, Work};
 
 /// A text, line by line. A line that is not whole is held until it is.
 pub(super) struct Lines {
     masks: Arc<BodyMasks>,
     outlet: Outlet<Plain>,
+    field: usize,
     /// The line at hand, without its end.
     held: Vec<u8>,
     /// How many bytes come before the line at hand.
@@ -23,6 +24,7 @@ impl Lines {
     pub(super) fn new(masks: Arc<BodyMasks>) -> Self {
         Self {
             outlet: Outlet::new(masks.fields()),
+            field: masks.whole(),
             masks,
             held: Vec::new(),
             before: 0,
@@ -39,7 +41,7 @@ impl Lines {
         out: &mut Vec<u8>,
         cells: &mut dyn FieldCells,
     ) -> Result<(), BodyMaskError> {
-        if !self.masks.scans() {
+        if let Work::Keep = self.masks.work(self.field) {
             out.extend_from_slice(piece);
             return Ok(());
         }
@@ -89,7 +91,7 @@ impl Lines {
             let start = out.len();
             out.extend_from_slice(text);
             let cell = Cell {
-                field: self.masks.content(),
+                field: self.field,
                 form: Plain,
                 leaf: Leaf::Text,
                 text,

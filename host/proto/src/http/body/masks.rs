@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::mask::Plan;
 
-use crate::http::json::{Paths, State};
+use crate::http::json::{Paths, ROOT, State};
 use crate::mask::{FieldMask, PlanFault, PseudonymKey, Work};
 
 /// What covers a value: 0 is nothing, and of two the higher is the stricter mask.
@@ -17,7 +17,8 @@ pub(in crate::http) type Cover = u16;
 /// Where paths of several fields cover a value, the strictest of their masks stands, in the
 /// order in which plans are combined, and among equals the first field's. What a path leads to
 /// is covered with everything in it, leaf by leaf; keys stay. A field that is kept covers
-/// nothing, so that its values are looked through as all other content is.
+/// nothing, so that its values are looked through as all other content is. The path `$` covers
+/// bodies that are texts, too.
 pub struct BodyMasks {
     fields: Arc<[FieldMask]>,
     paths: Arc<Paths>,
@@ -94,6 +95,12 @@ impl BodyMasks {
     #[must_use]
     pub fn content(&self) -> usize {
         self.paths.fields()
+    }
+
+    /// Returns the field of what is no JSON but a text as a whole: what covers a document itself
+    /// covers that, too.
+    pub(in crate::http) fn whole(&self) -> usize {
+        self.field(self.cover(ROOT)).unwrap_or(self.content())
     }
 
     pub(in crate::http) fn fields(&self) -> Arc<[FieldMask]> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{BodyMaskError, BodyMasks};
 use crate::http::json::{Document, JsonForm, Way};
 use crate::mask::outlet::{Cell, FieldCells, Outlet, Plain};
-use crate::mask::{CELL_BYTES_MAX, Leaf};
+use crate::mask::{CELL_BYTES_MAX, Leaf, Work};
 
 /// What ends some services' streams of JSON, and is none.
 const DONE: &[u8] = b"[DONE]";
@@ -62,7 +62,7 @@ impl ValueMask {
         if like_json && self.masks.masks_paths() {
             return Err(error);
         }
-        self.mask_text(message, out, cells)
+        self.mask_unit(self.masks.whole(), message, out, cells)
     }
 
     /// Appends a text masked as one unit, e.g. the value of a header. Where it is suppressed,
@@ -76,12 +76,22 @@ impl ValueMask {
         out: &mut Vec<u8>,
         cells: &mut dyn FieldCells,
     ) -> Result<(), BodyMaskError> {
+        self.mask_unit(self.masks.content(), text, out, cells)
+    }
+
+    fn mask_unit(
+        &mut self,
+        field: usize,
+        text: &[u8],
+        out: &mut Vec<u8>,
+        cells: &mut dyn FieldCells,
+    ) -> Result<(), BodyMaskError> {
         let start = out.len();
         out.extend_from_slice(text);
-        if !self.masks.scans() || text.is_empty() {
+        if text.is_empty() || matches!(self.masks.work(field), Work::Keep) {
             return Ok(());
         }
-        let settled = self.settle_text(text, start, out, cells);
+        let settled = self.settle_unit(field, text, start, out, cells);
         if settled.is_err() {
             out.truncate(start);
             self.text.abandon();
@@ -89,8 +99,9 @@ impl ValueMask {
         settled
     }
 
-    fn settle_text(
+    fn settle_unit(
         &mut self,
+        field: usize,
         text: &[u8],
         start: usize,
         out: &mut Vec<u8>,
@@ -109,7 +120,7 @@ impl ValueMask {
             });
         }
         let cell = Cell {
-            field: self.masks.content(),
+            field,
             form: Plain,
             leaf: Leaf::Text,
             text,

@@ -178,9 +178,9 @@ impl<'a> Builder<'a> {
             .chain(self.indices.iter().map(|index| Symbol::Index(*index)))
             .collect();
         let root: Vec<Place> = (0..self.routes.len())
-            .map(|path| Ok((u16::try_from(path)?, 0)))
-            .collect::<Result<_, std::num::TryFromIntError>>()
-            .map_err(|_| PathFault::TooMany("there are more than 65,535"))?;
+            .map(|path| u16::try_from(path).map(|path| (path, 0)))
+            .collect::<Result<_, _>>()
+            .map_err(|_| PathFault::TooMany("there are more than 65,536 of them"))?;
         let mut known = BTreeMap::from([(Vec::new(), NOWHERE)]);
         let mut states = vec![Vec::new(), root.clone()];
         // Without paths the root leads nowhere, and is a state all the same.

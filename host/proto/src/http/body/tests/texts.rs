@@ -39,6 +39,16 @@ fn a_text_that_is_not_utf_8_is_refused() {
 }
 
 #[test]
+fn what_covers_a_document_covers_a_text() {
+    let masks = masks(&[("$", keep_last(1)), ("$.a", Action::Suppress)], Action::Call);
+    assert_eq!(masked(BodyKind::Text, &masks, "4111-1111\nab"), "****-***1\n*b");
+    assert_eq!(
+        masked(BodyKind::EventStream, &masks, "data: ab\n\n"),
+        "data: *b\n\n"
+    );
+}
+
+#[test]
 fn without_a_mask_a_text_is_not_even_read() {
     let masks = masks(&[], Action::Keep);
     assert!(masks.is_identity());
