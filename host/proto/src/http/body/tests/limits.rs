@@ -4,7 +4,7 @@ use crate::mask::{BATCH_BYTES_MAX, BATCH_CELLS_MAX, CELL_BYTES_MAX, CellError};
 /// Splits that cut a long body in many places, and not at all.
 fn some_ways(kind: BodyKind, masks: &Arc<BodyMasks>, body: &[u8]) -> Result<Vec<u8>, BodyMaskError> {
     let whole = in_pieces(kind, masks, &[body]);
-    for length in [65_536, 65_537, 999_983] {
+    for length in [65_537, 999_983] {
         let pieces: Vec<&[u8]> = body.chunks(length).collect();
         assert!(
             in_pieces(kind, masks, &pieces) == whole,
@@ -16,20 +16,22 @@ fn some_ways(kind: BodyKind, masks: &Arc<BodyMasks>, body: &[u8]) -> Result<Vec<
 
 #[test]
 fn a_tagged_cell_beyond_the_limit_is_null_and_one_within_it_is_masked() {
-    for action in [Action::Call, keep_last(1), Action::Suppress] {
+    let long = "x".repeat(CELL_BYTES_MAX + 1);
+    let escaped = "\\u0041".repeat(CELL_BYTES_MAX + 1);
+    let number = "1".repeat(CELL_BYTES_MAX + 1);
+    for (action, value) in [
+        (Action::Call, format!("\"{long}\"")),
+        (keep_last(1), format!("\"{escaped}\"")),
+        (Action::Suppress, format!("\"{long}\"")),
+        (keep_last(1), number),
+    ] {
         let masks = masks(&[("$.a", action.clone())], Action::Keep);
-        for (length, value) in [(CELL_BYTES_MAX + 1, "x"), (2 * CELL_BYTES_MAX, "\\u0041")] {
-            let body = format!("{{\"a\":\"{}\",\"b\":1}}", value.repeat(length));
-            let out = some_ways(BodyKind::Json, &masks, body.as_bytes()).expect("a document");
-            assert!(out == b"{\"a\":null,\"b\":1}", "{action:?}");
-        }
-        let number = format!("[{{\"a\":{}}}]", "1".repeat(CELL_BYTES_MAX + 1));
-        let masks = super::masks(&[("$..a", action)], Action::Keep);
-        let out = some_ways(BodyKind::Json, &masks, number.as_bytes()).expect("a document");
-        assert!(out == b"[{\"a\":null}]");
+        let body = format!("{{\"a\":{value},\"b\":1}}");
+        let out = some_ways(BodyKind::Json, &masks, body.as_bytes()).expect("a document");
+        assert!(out == b"{\"a\":null,\"b\":1}", "{action:?}");
     }
     let masks = masks(&[("$.a", keep_last(1))], Action::Keep);
-    let body = format!("{{\"a\":\"{}\"}}", "x".repeat(CELL_BYTES_MAX));
+    let body = format!("{{\"a\":\"{}\"}}", &long[1..]);
     let out = some_ways(BodyKind::Json, &masks, body.as_bytes()).expect("a document");
     assert!(out == format!("{{\"a\":\"{}x\"}}", "*".repeat(CELL_BYTES_MAX - 1)).into_bytes());
 }

@@ -213,7 +213,10 @@ proptest! {
         prop_assert!(masks.is_identity());
         match in_pieces(kind, &masks, &cut(&body, &places)) {
             Ok(out) => prop_assert_eq!(out, body),
-            Err(error) => prop_assert!(matches!(error, BodyMaskError::Malformed { .. })),
+            Err(error) => {
+                let malformed = matches!(error, BodyMaskError::Malformed { .. });
+                prop_assert!(malformed, "{error}");
+            }
         }
     }
 
