@@ -6,10 +6,12 @@
 
 pub mod admit;
 pub mod authority;
+pub mod body;
 pub mod content;
 pub mod facts;
 pub mod guard;
 pub mod headers;
+pub mod json;
 pub mod path;
 pub mod problem;
 pub mod query;

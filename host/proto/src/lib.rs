@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod http;
+pub mod mask;
 pub mod postgres;
 pub mod session;

@@ -12,7 +12,6 @@ mod call;
 mod constant;
 mod date;
 mod fields;
-mod keep;
 mod native;
 mod number;
 mod plan;
@@ -21,13 +20,12 @@ mod report;
 mod rows;
 mod types;
 
+pub use crate::mask::{CONSTANT_BYTES_MAX, PlanFault, PseudonymKey};
 pub(super) use date::day_text;
 pub use fields::{
     FieldDescription, Format, FormatFault, MalformedFrame, parse_row_description, with_formats,
     write_row_description,
 };
-pub use plan::PlanFault;
-pub use pseudonym::PseudonymKey;
 pub use report::{ErrorFields, build_error, build_notice, error_fields, scrub_error};
 pub(in crate::postgres) use report::{Fields, is_severity};
 
@@ -51,9 +49,6 @@ pub const CALL_ROWS_MAX: usize = 1_024;
 /// The most bytes of cells that go to a guest in one call, unless a single row has more: a
 /// small part of a guest's usual 64 MiB, which holds them, its answer and its own state.
 pub const CALL_BYTES_MAX: usize = 1 << 20;
-
-/// The longest constant, in bytes: native masks can't grow a cell by more.
-pub const CONSTANT_BYTES_MAX: usize = 1_024;
 
 /// By how many bytes a guest may make one batch longer: 64 KiB for each of 1,024 rows, which
 /// no mask needs, and an output buffer survives.

@@ -1,12 +1,13 @@
 //! The cells that a guest masks: what it gets to see, and what of its answer may be sent.
 
 use model::PluginName;
-use model::mask::{Change, Column, MaskFault};
+use model::mask::{Change, MaskFault};
 use serde::de::IgnoredAny;
 
 use super::fields::{FieldDescription, Format};
 use super::types::{Kind, Scalar};
 use super::{GROWTH_BYTES_MAX, ROW_BYTES_MAX};
+use crate::mask::answer::{self, Verdict};
 
 /// The version byte before a `jsonb` document in binary.
 const JSONB_VERSION: u8 = 1;
@@ -35,17 +36,6 @@ enum Codec {
     /// A text; the new value must be UTF-8 without NUL. The well-formedness of `xml` and the
     /// length of `varchar(n)` are not looked at: no client's decoding hangs on them.
     Utf8,
-}
-
-/// What becomes of one cell.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verdict<'a> {
-    /// The cell stays as it is.
-    Keep,
-    /// The cell becomes NULL.
-    Null,
-    /// The cell gets this value, once it has passed [`Call::write`].
-    Value(&'a [u8]),
 }
 
 impl Call {
@@ -90,18 +80,6 @@ impl Call {
     }
 }
 
-impl Verdict<'_> {
-    /// Returns what becomes of a cell that is NULL or not, and of which the guest saw `shown`.
-    pub(super) fn settle(self, null: bool, shown: Option<&[u8]>) -> Self {
-        match self {
-            _ if !null && shown.is_none() => Self::Null,
-            Self::Null if null => Self::Keep,
-            Self::Value(value) if shown == Some(value) => Self::Keep,
-            verdict => verdict,
-        }
-    }
-}
-
 /// A guest's answer for one batch, checked, and read row by row.
 pub(super) struct Answer<'a> {
     changes: &'a [Change],
@@ -122,7 +100,7 @@ impl<'a> Answer<'a> {
             return Err(fault(calls, 0, "column count"));
         }
         for (index, change) in changes.iter().enumerate() {
-            check_change(change, rows).map_err(|reason| fault(calls, index, reason))?;
+            answer::check(change, rows, VALUES_BYTES_MAX).map_err(|reason| fault(calls, index, reason))?;
         }
         next.clear();
         next.resize(changes.len(), 0);
@@ -132,21 +110,7 @@ impl<'a> Answer<'a> {
     /// Returns the verdict on the cell of column `column` in row `row`. Rows are asked for in
     /// ascending order.
     pub(super) fn verdict(&mut self, column: usize, row: usize) -> Verdict<'a> {
-        let of_cell = |values: &'a Column, index| values.cell(index).map_or(Verdict::Null, Verdict::Value);
-        match &self.changes[column] {
-            Change::All(value) => Verdict::Value(value),
-            Change::AllNull => Verdict::Null,
-            Change::Dense(values) => of_cell(values, row),
-            Change::None => Verdict::Keep,
-            Change::Sparse { rows, values } => {
-                let next = &mut self.next[column];
-                if rows.get(*next).is_none_or(|&changed| changed as usize != row) {
-                    return Verdict::Keep;
-                }
-                *next += 1;
-                of_cell(values, *next - 1)
-            }
-        }
+        answer::verdict(&self.changes[column], row, &mut self.next[column])
     }
 }
 
@@ -159,42 +123,6 @@ pub(super) fn fault(calls: &[Call], column: usize, reason: &str) -> MaskFault {
         plugin,
         reason: reason.to_owned(),
     }
-}
-
-fn check_change(change: &Change, rows: usize) -> Result<(), &'static str> {
-    match change {
-        Change::All(value) if value.len() > VALUES_BYTES_MAX => Err("value length"),
-        Change::All(_) | Change::AllNull | Change::None => Ok(()),
-        Change::Dense(values) => check_column(values, rows),
-        Change::Sparse {
-            rows: changed,
-            values,
-        } => {
-            if !changed.is_sorted_by(|a, b| a < b) {
-                return Err("row order");
-            }
-            if changed.last().is_some_and(|&last| last as usize >= rows) {
-                return Err("row out of range");
-            }
-            check_column(values, changed.len())
-        }
-    }
-}
-
-fn check_column(column: &Column, cells: usize) -> Result<(), &'static str> {
-    if column.len() != cells {
-        return Err("cell count");
-    }
-    if column.data.len() > VALUES_BYTES_MAX {
-        return Err("value length");
-    }
-    if !column.ends.is_sorted() || column.ends.last().map_or(0, |&end| end as usize) != column.data.len() {
-        return Err("cell ends");
-    }
-    if !column.nulls.is_empty() && column.nulls.len() < cells.div_ceil(8) {
-        return Err("null bits");
-    }
-    Ok(())
 }
 
 /// The most bytes of values in one column of an answer: a whole row and what it may grow by.

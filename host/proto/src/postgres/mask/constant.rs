@@ -1,9 +1,10 @@
 //! A constant in the wire form of a column's type.
 
-use super::date::Moment;
+use super::date;
 use super::fields::Format;
 use super::number;
 use super::types::{self, Kind, Scalar};
+use crate::mask::date::Moment;
 
 /// Returns `value` as a cell of this kind and format; `None` where it is none of its values or
 /// no codec exists, so that the mask is NULL.
@@ -36,7 +37,7 @@ fn encode_scalar(value: &[u8], scalar: Scalar, format: Format) -> Option<Vec<u8>
             });
         }
         (Scalar::Date, Format::Binary) => {
-            let moment = Moment::parse(value).filter(|moment| moment.is(scalar))?;
+            let moment = Moment::parse(value).filter(|moment| date::fits(*moment, scalar))?;
             out.extend_from_slice(&i32::try_from(moment.day.number()).ok()?.to_be_bytes());
         }
         (Scalar::Float4 | Scalar::Float8, _) => {

@@ -5,10 +5,11 @@ use model::mask::{DatePart, NativeMask};
 use super::constant;
 use super::date;
 use super::fields::{FieldDescription, Format};
-use super::keep::Keep;
 use super::number;
-use super::pseudonym::{Pseudonym, PseudonymKey};
+use super::pseudonym;
 use super::types::Kind;
+use crate::mask::keep::Keep;
+use crate::mask::pseudonym::{Pseudonym, PseudonymKey};
 
 /// A native mask for one column. Where mask and type don't fit, it is [`Native::Null`] from the
 /// start: a mask never lets a cell through because it can't handle it.
@@ -91,7 +92,7 @@ impl Native {
                 pseudonym,
                 kind,
                 format,
-            } => pseudonym.write(*kind, *format, cell, out),
+            } => pseudonym::write(pseudonym, *kind, *format, cell, out),
         }
     }
 }

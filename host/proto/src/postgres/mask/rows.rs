@@ -1,8 +1,9 @@
 //! Walks `DataRow` frames strictly, and writes them anew by ranges.
 
-use super::call::{Call, Verdict};
+use super::call::Call;
 use super::native::Native;
 use super::{MaskError, ROW_BYTES_MAX};
+use crate::mask::answer::Verdict;
 
 /// Type, length and column count.
 const HEADER_BYTES: usize = 7;

@@ -1,7 +1,8 @@
 //! The built-in types that masks know, by OID. Every other type is opaque and masks to NULL.
 
-use super::date::Moment;
+use super::date;
 use super::number;
+use crate::mask::date::Moment;
 
 /// What masks can do with a type. Domains arrive as their base type; extension types such as
 /// `citext` have an OID of their own in each database, so they are [`Kind::Other`].
@@ -89,14 +90,14 @@ impl Scalar {
         match self {
             Self::Bool => matches!(cell, b"t" | b"f"),
             Self::Date | Self::Timestamp | Self::TimestampTz => {
-                Moment::parse(cell).is_some_and(|moment| moment.is(self))
+                Moment::parse(cell).is_some_and(|moment| date::fits(moment, self))
             }
             Self::Float4 => number::parse_float(cell).is_some_and(number::fits_float4),
             Self::Float8 => number::parse_float(cell).is_some(),
             Self::Int2 | Self::Int4 | Self::Int8 => {
                 number::parse_integer(cell).is_some_and(|value| self.holds(value.into()))
             }
-            Self::Numeric => number::is_numeric(cell),
+            Self::Numeric => number::is_decimal(cell),
             Self::Uuid => parse_uuid(cell).is_some(),
         }
     }

@@ -1,3 +1,5 @@
+use model::mask::Column;
+
 use super::*;
 
 fn call(type_oid: u32, format: Format) -> Call {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::mask::number::FLOAT_STEP_MAX;
 
 fn rounded(step: u64, scalar: Scalar, format: Format, cell: &[u8]) -> Option<Vec<u8>> {
     let mut out = b"before".to_vec();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::mask::pseudonym::PseudonymKey;
 
 /// 00 01 … 1f.
 fn key() -> PseudonymKey {
@@ -9,7 +10,7 @@ fn key() -> PseudonymKey {
 
 fn pseudonym(domain: &str, kind: Kind, format: Format, cell: &[u8]) -> Option<Vec<u8>> {
     let mut out = b"before".to_vec();
-    let written = Pseudonym::new(&key(), domain).write(kind, format, cell, &mut out);
+    let written = write(&Pseudonym::new(&key(), domain), kind, format, cell, &mut out);
     written.then(|| out.split_off(6))
 }
 

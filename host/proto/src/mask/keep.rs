@@ -2,7 +2,7 @@
 
 /// Which characters stay readable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Keep {
+pub(crate) enum Keep {
     /// The first so many.
     First(usize),
     /// The last so many.
@@ -17,7 +17,7 @@ impl Keep {
     ///
     /// A text with no more characters than are to be kept is covered whole: a short value must
     /// not come out readable.
-    pub(super) fn cover_ascii(self, text: &mut [u8]) -> bool {
+    pub(crate) fn cover_ascii(self, text: &mut [u8]) -> bool {
         if !text.is_ascii() {
             return false;
         }
@@ -39,7 +39,7 @@ impl Keep {
     ///
     /// ASCII punctuation, blanks and controls stay. Beyond ASCII every character is covered,
     /// since combining marks and symbols would tell what they stand on.
-    pub(super) fn cover(self, text: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(crate) fn cover(self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let Ok(text) = std::str::from_utf8(text) else {
             return false;
         };
