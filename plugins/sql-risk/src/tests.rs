@@ -36,10 +36,14 @@ fn calling(name: &str) -> Statement {
 }
 
 fn judged(config: &str, statements: Vec<Statement>) -> Assessment {
-    assess::<SqlRisk>(config, "", &Facts {
+    assess::<SqlRisk>(
+        config,
+        "",
+        &Facts {
             statements,
             ..Facts::default()
-        })
+        },
+    )
 }
 
 fn found(statement: Statement) -> Vec<String> {
