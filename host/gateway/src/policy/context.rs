@@ -2,6 +2,8 @@
 //!
 //! Values are built directly, never through JSON: this runs for every decision.
 
+mod plain;
+
 use std::collections::BTreeSet;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, RestrictedExpression};
@@ -125,6 +127,12 @@ pub(super) fn operation(facts: &Facts) -> Result<RestrictedExpression, ()> {
     if let Some(limit) = limits.and_then(|limits| limits.into_iter().max()) {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         pairs.push(pair("limit", RestrictedExpression::new_long(limit)));
+    }
+    if let Some(request) = &facts.request {
+        pairs.push(pair("request", plain::request(request)?));
+    }
+    if let Some(command) = &facts.command {
+        pairs.push(pair("command", plain::command(command)?));
     }
     RestrictedExpression::new_record(pairs).map_err(drop)
 }
