@@ -36,12 +36,14 @@ pub use introspection::IntrospectionConfig;
 pub use listen::{ListenConfig, TlsConfig};
 pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits};
 pub use report::{ConfigFault, ConfigFaults};
-pub use resource::{Login, ResourceConfig};
+pub use resource::{
+    HttpConfig, HttpLogin, Login, PostgresConfig, ResourceConfig, ResourceKind, UnknownContent,
+};
 pub use settings::{
     JournalConfig, LimitsConfig, LogConfig, LogFormat, LogLevel, MaskingKey, ServeConfig, StatementDetail,
 };
 pub use state::StateConfig;
-pub use tag::{ColumnName, TagConfig};
+pub use tag::{BodyPath, ColumnName, TagConfig};
 pub use upstream::{SslMode, Upstream};
 
 pub(crate) use report::nearest;

@@ -3,12 +3,16 @@
 //! Facts from the parser, findings from the classifiers, a verdict from the policies, and the
 //! journal's rendering of all that; kept for as long as nothing it was made from has changed.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::event::{Judged as Rendered, Judgement};
-use model::{Assessment, Facts, Fault, Grant, Principal, Refusal, Rule, SessionId, Verdict};
+use model::{
+    Assessment, Facts, Fault, Grant, PluginName, Principal, Refusal, ResourceName, Rule, SessionId, Verdict,
+};
 use plugin::{ClassifyRequest, Plugins, SessionInfo};
 use proto::postgres::catalog::Catalog;
 use proto::postgres::relay::{Conduct, JudgedStatement, Lookup, NameChange};
@@ -22,6 +26,7 @@ use crate::config::StatementDetail;
 use crate::grants::Grants;
 use crate::policy::{Operation, Policy};
 use crate::postgres::{CatalogPair, Upstream};
+pub use plain::{JudgedPlain, Plain, Reading};
 
 /// How many judgements are kept over all sessions. One takes a few kilobytes.
 const JUDGEMENTS_KEPT: usize = 16_384;
@@ -32,9 +37,6 @@ const KEPT_STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// The version of a judgement that holds for one execution only; no catalog gets there.
 const ONCE: u128 = u128::MAX;
-
-/// The name of this protocol in policies and for classifiers.
-const PROTOCOL: &str = "postgres";
 
 /// Everything judgement depends on, for the life of the process.
 pub struct Gate {
@@ -49,6 +51,7 @@ pub struct Gate {
     /// The time-boxed permissions.
     pub grants: Grants,
     judgements: Cache<Key, Arc<JudgedStatement>>,
+    plain: Cache<Key, Arc<JudgedPlain>>,
 }
 
 /// Who asks, as far as a judgement depends on it.
@@ -61,6 +64,17 @@ pub struct Asker {
     /// A number that is the same for the same principal on the same resource, and for nobody
     /// else: part of every cache key.
     pub scope: u64,
+}
+
+/// What a judgement is about, whatever the protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct Aim<'a> {
+    /// The resource.
+    pub resource: &'a ResourceName,
+    /// Its classifiers.
+    pub classifiers: &'a [PluginName],
+    /// The name of the protocol in policies and for classifiers.
+    pub protocol: &'static str,
 }
 
 /// What becomes of a statement that names relations which the catalog does not know, while
@@ -141,6 +155,7 @@ impl Gate {
             detail,
             grants,
             judgements: Cache::new(JUDGEMENTS_KEPT),
+            plain: Cache::new(JUDGEMENTS_KEPT),
         }
     }
 
@@ -247,17 +262,27 @@ impl Gate {
         {
             return (Verdict::Refuse(refusal), Assessment::default());
         }
-        let assessment = match self.assess(asker, upstream, sql, &analysis.facts) {
+        self.weigh(
+            asker,
+            &upstream.aim(),
+            &String::from_utf8_lossy(sql),
+            &analysis.facts,
+        )
+    }
+
+    /// Asks the classifiers, and then the policies.
+    fn weigh(&self, asker: &Asker, aim: &Aim<'_>, text: &str, facts: &Facts) -> (Verdict, Assessment) {
+        let assessment = match self.assess(asker, aim, text, facts) {
             Ok(assessment) => assessment,
             Err(refusal) => return (Verdict::Refuse(refusal), Assessment::default()),
         };
-        let (facts, now) = (&analysis.facts, clock::unix_seconds());
-        let grant = self.covering(asker, upstream, facts);
+        let now = clock::unix_seconds();
+        let grant = self.covering(asker, aim.resource, facts);
         let operation = Operation {
-            resource: &upstream.name,
+            resource: aim.resource,
             facts,
             assessment: &assessment,
-            protocol: PROTOCOL,
+            protocol: aim.protocol,
             grant: grant.as_deref(),
         };
         let verdict = self.policy.execute(&asker.principal, &operation, now);
@@ -268,13 +293,11 @@ impl Gate {
     }
 
     /// Returns the grant that covers an operation, if policies look at grants at all.
-    fn covering(&self, asker: &Asker, upstream: &Upstream, facts: &Facts) -> Option<Arc<Grant>> {
+    fn covering(&self, asker: &Asker, resource: &ResourceName, facts: &Facts) -> Option<Arc<Grant>> {
         if !self.policy.uses_grants() {
             return None;
         }
-        let holding = self
-            .grants
-            .holding(&asker.principal, &upstream.name, clock::unix_us());
+        let holding = self.grants.holding(&asker.principal, resource, clock::unix_us());
         holding.into_iter().find(|grant| grant.terms.cover(facts))
     }
 
@@ -285,11 +308,11 @@ impl Gate {
     pub fn assess(
         &self,
         asker: &Asker,
-        upstream: &Upstream,
-        sql: &[u8],
+        aim: &Aim<'_>,
+        text: &str,
         facts: &Facts,
     ) -> Result<Assessment, Refusal> {
-        if upstream.classifiers.is_empty() {
+        if aim.classifiers.is_empty() {
             return Ok(Assessment::default());
         }
         let failed = |what: String| {
@@ -297,22 +320,18 @@ impl Gate {
                 .hint("the operator finds the reason in the gateway's log")
         };
         let facts_json = serde_json::to_string(facts).map_err(|_| failed("the facts are not JSON".into()))?;
-        let session = SessionInfo::new(&asker.principal, upstream.name.clone(), PROTOCOL);
-        let statement = String::from_utf8_lossy(sql);
+        let session = SessionInfo::new(&asker.principal, aim.resource.clone(), aim.protocol);
         let request = ClassifyRequest {
             session: &session,
-            statement: &statement,
+            statement: text,
             facts: &facts_json,
         };
         self.plugins
             .classifiers()
-            .classify(&upstream.classifiers, &request)
+            .classify(aim.classifiers, &request)
             .map_err(|fault| {
                 tracing::error!(plugin = %fault.plugin, error = %fault, "a classifier failed");
-                failed(format!(
-                    "classifier {} failed, so the statement may not run",
-                    fault.plugin
-                ))
+                failed(format!("classifier {} failed, so nothing may run", fault.plugin))
             })
     }
 

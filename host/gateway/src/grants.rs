@@ -27,7 +27,7 @@ pub use self::asking::{Asking, Connecting, Times};
 use self::held::Held;
 use crate::clock::Clock;
 use crate::evidence::write_down;
-use crate::postgres::{Ending, Live};
+use crate::sessions::{Ending, Live};
 use crate::state::{State, StateError};
 
 /// How many grants may hold at once. Each change copies the list.

@@ -9,7 +9,7 @@ mod discovered;
 mod error;
 mod fetch;
 mod introspect;
-mod json;
+pub(crate) mod json;
 mod keys;
 pub mod login;
 mod logout;

@@ -17,7 +17,7 @@ use crate::approvals::{AnswerError, Approvals};
 use crate::clock;
 use crate::evidence::write_down;
 use crate::identity::{Identity, Login, Logout, QUESTIONS_MAX, TokenError};
-use crate::postgres::{Ending, Sessions};
+use crate::sessions::{Ending, Sessions};
 use crate::state::{State, StateError};
 use watch::{Question, Watch};
 

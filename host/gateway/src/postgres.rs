@@ -11,9 +11,7 @@ mod login;
 mod over;
 mod own;
 mod session;
-mod sessions;
 mod surroundings;
-mod wire;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -32,11 +30,9 @@ use self::catalog::{ReadError, SharedRows};
 use self::dial::{Password, Target};
 use self::ephemeral::Ephemeral;
 pub(crate) use self::session::serve_client;
-#[cfg(test)]
-pub(crate) use self::sessions::EndingCell;
-pub(crate) use self::sessions::{Doing, Ending, Live, Notice, Sessions};
 use crate::clock;
-use crate::config::{Config, Login, ResourceConfig};
+use crate::config::{Config, Login, PostgresConfig, ResourceConfig};
+use crate::gate::Aim;
 use crate::policy::Policy;
 use crate::services::Services;
 use crate::tls::{self, TlsError};
@@ -119,8 +115,12 @@ impl Upstream {
     ///
     /// # Errors
     /// [`TlsError`] where its authorities cannot be loaded.
-    pub fn new(resource: &ResourceConfig, config: &Config) -> Result<Self, TlsError> {
-        let upstream = &resource.upstream;
+    pub fn new(
+        resource: &ResourceConfig,
+        postgres: &PostgresConfig,
+        config: &Config,
+    ) -> Result<Self, TlsError> {
+        let upstream = &postgres.upstream;
         let tagged = config.tags.iter().flat_map(|tag| {
             tag.columns
                 .iter()
@@ -132,7 +132,7 @@ impl Upstream {
                     tag: tag.name.clone(),
                 })
         });
-        let tls = tls::client(upstream.sslmode, resource.root_certificate.as_deref())?;
+        let tls = tls::client(upstream.sslmode, postgres.root_certificate.as_deref())?;
         let target = |login: &Login| Target {
             host: upstream.host.clone(),
             port: upstream.port,
@@ -144,15 +144,15 @@ impl Upstream {
         };
         Ok(Self {
             name: resource.name.clone(),
-            target: Arc::new(target(&resource.login)),
-            ephemeral: resource.ephemeral.as_ref().map(|ephemeral| {
+            target: Arc::new(target(&postgres.login)),
+            ephemeral: postgres.ephemeral.as_ref().map(|ephemeral| {
                 let admin = target(&ephemeral.admin);
                 let template = ephemeral.template.clone();
                 Arc::new(Ephemeral::new(resource.name.clone(), template, admin))
             }),
-            estimate: resource.estimate,
+            estimate: postgres.estimate,
             maskers: resource.maskers.clone(),
-            scan_untagged: resource.scan_untagged && !resource.maskers.is_empty(),
+            scan_untagged: postgres.scan_untagged && !resource.maskers.is_empty(),
             classifiers: resource.classifiers.clone(),
             hold_for: resource.hold_for,
             decide_within: resource.decide_within,
@@ -161,12 +161,21 @@ impl Upstream {
             sessions_max: resource.max_sessions,
             sessions: AtomicUsize::new(0),
             tagged: tagged.collect(),
-            trusted_functions: resource.trusted_functions.clone(),
+            trusted_functions: postgres.trusted_functions.clone(),
             epoch: AtomicU64::new(0),
             snapshot: ArcSwapOption::empty(),
             refreshing: tokio::sync::Mutex::new(()),
             renewing: tokio::sync::Semaphore::new(1),
         })
+    }
+
+    /// What a judgement is about.
+    pub(crate) fn aim(&self) -> Aim<'_> {
+        Aim {
+            resource: &self.name,
+            classifiers: &self.classifiers,
+            protocol: "postgres",
+        }
     }
 
     /// Whether any result could need masking.

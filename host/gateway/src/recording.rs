@@ -20,13 +20,13 @@ impl Tape {
     pub(crate) fn start(
         services: &Arc<Services>,
         session: SessionId,
-        resource: &ResourceName,
+        (resource, protocol): (&ResourceName, &'static str),
         salt: &[u8; 32],
     ) -> Self {
         let recorded = Recorded {
             session,
             resource: resource.clone(),
-            protocol: "postgres",
+            protocol,
             salt: *salt,
         };
         Self::of(Recorder::new(&services.recordings, recorded))
@@ -69,6 +69,12 @@ impl Tape {
     pub(crate) fn copy_from_client(&mut self, bytes: &[u8]) {
         let now_us = self.now_us;
         self.note(|recorder| recorder.record_bulk(now_us, Direction::FromClient, bytes));
+    }
+
+    /// Records one part of an exchange, whole.
+    pub(crate) fn part(&mut self, side: Direction, bytes: &[u8]) {
+        let now_us = self.now_us;
+        self.note(|recorder| recorder.record(now_us, side, bytes));
     }
 
     #[expect(

@@ -11,8 +11,8 @@ use crate::evidence::write_down;
 use crate::grants::{GrantError, Grants};
 use crate::identity::TOKEN_BYTES_MAX;
 use crate::locks::{LOCK_REASON_BYTES_MAX, Locks};
-use crate::postgres::{Ending, Sessions};
 use crate::services::Services;
+use crate::sessions::{Ending, Sessions};
 use crate::state::StateError;
 
 /// The longest name of a principal that is locked, in bytes: no accepted token holds a longer one.
@@ -100,7 +100,7 @@ pub async fn revoke(
         sessions: &services.sessions,
         locks: &services.locks,
         grants: &services.grants,
-        is_resource: &|name| services.upstream(name.as_str()).is_some(),
+        is_resource: &|name| services.has_resource(name.as_str()),
     };
     reach.revoke(revocation, reason, by).await
 }

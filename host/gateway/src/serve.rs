@@ -13,7 +13,7 @@ use model::ResourceName;
 use model::event::Event;
 use proto::postgres::mask::PseudonymKey;
 use proto::postgres::sql::Limits;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +31,13 @@ use crate::locks::Locks;
 use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::policy::{Names, Policy};
-use crate::postgres::{Notice, Sessions, Upstream, serve_client};
+use crate::postgres::{Upstream, serve_client};
 use crate::refused::{self, Refused};
 use crate::services::{Scopes, Services};
+use crate::sessions::{Notice, Sessions};
 use crate::state::State;
 use crate::workers::Workers;
-use crate::{admin, metrics, plugins, tls};
+use crate::{admin, http, metrics, plugins, tls};
 
 /// How long sessions have to end once they were told to stop for good.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -55,10 +56,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(config: Config) -> Result<()> {
     let metrics = metrics::install().context("the metrics recorder could not be installed")?;
     let postgres = bind(config.listen.postgres).await?;
-    let admin = match config.listen.admin {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
+    let http = bind(config.listen.http).await?;
+    let admin = bind(config.listen.admin).await?;
     let admin_tls = match &config.tls {
         Some(tls) if config.listen.admin_tls => Some(tls::admin(tls)?),
         _ => None,
@@ -82,24 +81,33 @@ pub async fn serve(config: Config) -> Result<()> {
             stop.clone(),
         )));
     }
-    announce("postgres", &postgres)?;
+    for (protocol, listener) in [("postgres", &postgres), ("http", &http)] {
+        if let Some(listener) = listener {
+            announce(protocol, listener)?;
+        }
+    }
     gateway.readiness.serving.store(true, Ordering::Release);
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        () = accept(&postgres, &gateway) => {}
+        () = accept(postgres.as_ref(), &gateway, serve_client) => {}
+        () = accept(http.as_ref(), &gateway, http::serve_client) => {}
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
     }
-    drop(postgres);
+    drop((postgres, http));
     gateway.drain(config.serve.drain).await;
     gateway.close(&stop, background).await
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
+async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
     TcpListener::bind(address)
         .await
+        .map(Some)
         .with_context(|| format!("cannot listen on {address}"))
 }
 
@@ -109,7 +117,17 @@ fn announce(protocol: &str, listener: &TcpListener) -> Result<()> {
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, gateway: &Gateway) {
+/// Takes in the clients of one protocol for as long as it is polled; without a listener, nobody.
+async fn accept<Served>(
+    listener: Option<&TcpListener>,
+    gateway: &Gateway,
+    serve: fn(TcpStream, Arc<Services>) -> Served,
+) where
+    Served: Future<Output = ()> + Send + 'static,
+{
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -129,7 +147,7 @@ async fn accept(listener: &TcpListener, gateway: &Gateway) {
         let (services, connections) = (Arc::clone(&gateway.services), Arc::clone(&gateway.connections));
         gateway.workers.hand_over(stream, move |stream| async move {
             let _open = Open(connections);
-            serve_client(stream, services).await;
+            serve(stream, services).await;
         });
     }
 }
@@ -201,13 +219,23 @@ async fn identity(config: &Config) -> Result<Arc<Identity>> {
     Ok(Arc::new(identity))
 }
 
-/// Prepares the resources, by name.
+/// Prepares the PostgreSQL resources, by name.
 fn upstreams(config: &Config) -> Result<HashMap<String, Arc<Upstream>>> {
-    let prepared = config.resources.iter().map(|resource| {
-        let upstream = Arc::new(Upstream::new(resource, config)?);
+    let resources = config.resources.iter();
+    let resources = resources.filter_map(|resource| Some((resource, resource.postgres()?)));
+    let prepared = resources.map(|(resource, postgres)| {
+        let upstream = Arc::new(Upstream::new(resource, postgres, config)?);
         Ok((resource.name.as_str().to_owned(), upstream))
     });
     prepared.collect()
+}
+
+/// How much is read of one statement.
+fn limits(config: &Config) -> Limits {
+    Limits {
+        bytes_max: usize::try_from(config.limits.statement).unwrap_or(usize::MAX),
+        ..Limits::default()
+    }
 }
 
 fn pseudonym_key(config: &Config) -> Result<PseudonymKey> {
@@ -242,10 +270,6 @@ impl Gateway {
         let place = format!("file:{}", config.state.recordings.display());
         let recordings = Recordings::open(&place, journal.clone(), RecordingsOptions::default())?;
         let identity = identity(config).await?;
-        let limits = Limits {
-            bytes_max: usize::try_from(config.limits.statement).unwrap_or(usize::MAX),
-            ..Limits::default()
-        };
         let sessions = Arc::new(Sessions::default());
         let locks = Locks::open(state.clone(), journal.clone()).await?;
         let asking = Asking {
@@ -277,7 +301,7 @@ impl Gateway {
                 policy,
                 Arc::new(plugins),
                 grants.clone(),
-                limits,
+                limits(config),
                 config.journal.statements,
             ),
             approvals,
@@ -299,7 +323,9 @@ impl Gateway {
             session_count: AtomicUsize::new(0),
             sessions_max: config.limits.sessions,
             upstreams: upstreams(config)?,
+            http: http::Upstreams::new(config)?,
             tls: config.tls.as_ref().map(tls::server).transpose()?,
+            http_tls: config.tls.as_ref().map(tls::http).transpose()?,
             plaintext_allowed: config.listen.insecure_plaintext,
             login_max: config.limits.login,
             pseudonym_key: pseudonym_key(config)?,

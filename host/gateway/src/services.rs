@@ -16,12 +16,14 @@ use crate::approvals::Approvals;
 use crate::approvals::channels::Channels;
 use crate::gate::Gate;
 use crate::grants::Grants;
+use crate::http;
 use crate::identity::Identity;
 use crate::locks::Locks;
 use crate::logins::Logins;
 use crate::meters::Meters;
-use crate::postgres::{Record, Sessions, Upstream};
+use crate::postgres::{Record, Upstream};
 use crate::refused::Refused;
+use crate::sessions::Sessions;
 
 /// How many pairs of principal and resource are told apart before the numbering starts over.
 /// Old numbers are never used again; only what was cached under them is lost.
@@ -61,10 +63,14 @@ pub struct Services {
     pub(crate) session_count: AtomicUsize,
     /// How many there may be.
     pub sessions_max: u64,
-    /// The resources by name.
+    /// The PostgreSQL resources by name.
     pub upstreams: HashMap<String, Arc<Upstream>>,
+    /// The HTTP resources.
+    pub(crate) http: http::Upstreams,
     /// The certificate shown to clients.
     pub tls: Option<Arc<ServerConfig>>,
+    /// The same for HTTP clients, who are also offered HTTP/2.
+    pub(crate) http_tls: Option<Arc<ServerConfig>>,
     /// Whether clients may do without TLS: on a loopback listener, and only if configured.
     pub plaintext_allowed: bool,
     /// How long a client may take to log in.
@@ -83,6 +89,17 @@ impl Services {
     /// Returns the resource that a client names as its database.
     pub(crate) fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
         self.upstreams.get(name).cloned()
+    }
+
+    /// Returns whether there is a resource of this name, of whatever kind.
+    pub(crate) fn has_resource(&self, name: &str) -> bool {
+        self.resources().any(|resource| resource.as_str() == name)
+    }
+
+    /// Returns the names of all resources, in no order.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &ResourceName> {
+        let postgres = self.upstreams.values().map(|upstream| &upstream.name);
+        postgres.chain(self.http.names())
     }
 
     /// Returns where the gateway's own statements are written down.

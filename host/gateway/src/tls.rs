@@ -19,7 +19,10 @@ use crate::config::{SslMode, TlsConfig};
 pub(crate) const ALPN_POSTGRES: &[u8] = b"postgresql";
 
 /// The protocol name of HTTP/1.1 in ALPN.
-const ALPN_HTTP: &[u8] = b"http/1.1";
+pub(crate) const ALPN_HTTP: &[u8] = b"http/1.1";
+
+/// The protocol name of HTTP/2 in ALPN.
+pub(crate) const ALPN_HTTP2: &[u8] = b"h2";
 
 /// Why TLS could not be set up. Names files, never their content.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +55,15 @@ fn file_error(file: &Path, reason: impl ToString) -> TlsError {
 /// # Errors
 /// [`TlsError`], naming the file.
 pub fn server(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
-    serving(config, ALPN_POSTGRES)
+    serving(config, &[ALPN_POSTGRES])
+}
+
+/// Loads the same for HTTP clients.
+///
+/// # Errors
+/// [`TlsError`], naming the file.
+pub fn http(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    serving(config, &[ALPN_HTTP2, ALPN_HTTP])
 }
 
 /// Loads the same for the admin listener, which speaks HTTP/1.1 and nothing else.
@@ -60,17 +71,17 @@ pub fn server(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
 /// # Errors
 /// [`TlsError`], naming the file.
 pub fn admin(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
-    serving(config, ALPN_HTTP)
+    serving(config, &[ALPN_HTTP])
 }
 
-fn serving(config: &TlsConfig, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+fn serving(config: &TlsConfig, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&config.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|e| file_error(&config.key, e))?;
     let mut server = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     // A client that offers only other protocols meant another server: it is turned away.
-    server.alpn_protocols = vec![protocol.to_vec()];
+    server.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Arc::new(server))
 }
 
@@ -95,6 +106,24 @@ pub fn client(mode: SslMode, roots: Option<&Path>) -> Result<Option<Arc<ClientCo
             .with_no_client_auth(),
     };
     Ok(Some(Arc::new(config)))
+}
+
+/// Makes the client side for an HTTP upstream, whose name is always verified.
+///
+/// # Errors
+/// [`TlsError`], naming the file.
+pub fn http_client(roots: Option<&Path>, own: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder().with_webpki_verifier(verifier(roots)?);
+    let mut config = match own {
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|e| file_error(key, e))?;
+            builder.with_client_auth_cert(chain, key)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP.to_vec()];
+    Ok(Arc::new(config))
 }
 
 fn verifier(roots: Option<&Path>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {

@@ -20,7 +20,10 @@ pub mod principal;
 pub mod verdict;
 
 pub use assessment::{Assessment, Finding};
-pub use facts::{Access, CallFacts, CommandFacts, Facts, FunctionUse, OperationKind, RelationUse, RequestFacts, StatementFacts};
+pub use facts::{
+    Access, CallFacts, CommandFacts, Facts, FunctionUse, OperationKind, RelationUse, RequestFacts,
+    StatementFacts,
+};
 pub use fault::Fault;
 pub use grant::Grant;
 pub use id::{ApprovalId, GrantId, LockId, OperationId, SessionId};

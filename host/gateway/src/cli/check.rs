@@ -108,13 +108,8 @@ impl Found<'_> {
             }
         }
         for resource in &config.resources {
-            if let Some(password) = &resource.login.password {
-                self.secret(format!("resource[{}].login.password", resource.name), password);
-            }
-            let admin = resource.ephemeral.as_ref().map(|ephemeral| &ephemeral.admin);
-            if let Some(password) = admin.and_then(|admin| admin.password.as_ref()) {
-                let key = format!("resource[{}].ephemeral.admin.password", resource.name);
-                self.secret(key, password);
+            for (key, secret) in resource.secrets() {
+                self.secret(format!("resource[{}].{key}", resource.name), secret);
             }
         }
         for plugin in &config.plugins {
@@ -151,9 +146,8 @@ impl Found<'_> {
             files.push(("tls.key".to_owned(), &tls.key));
         }
         for resource in &config.resources {
-            if let Some(path) = &resource.root_certificate {
-                files.push((format!("resource[{}].root_certificate", resource.name), path));
-            }
+            let named = resource.files().into_iter();
+            files.extend(named.map(|(key, path)| (format!("resource[{}].{key}", resource.name), path)));
         }
         for (key, path) in files {
             if let Err(error) = std::fs::File::open(path) {

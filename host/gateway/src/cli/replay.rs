@@ -6,6 +6,7 @@
 
 mod copy;
 mod decode;
+mod exchanges;
 mod find;
 mod frames;
 mod shown;
@@ -19,13 +20,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use journal::recording::{RecordingReader, ReplayError};
+use journal::recording::{Event, RecordingReader, ReplayError};
 use journal::{ReadError, Reader};
 use model::SessionId;
 
 use self::decode::Decoder;
+use self::exchanges::Exchanges;
 use self::find::Session;
-use self::shown::Show;
+use self::shown::{Show, Shown};
 use super::terminal::Failure;
 use super::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
 use crate::config::Config;
@@ -137,19 +139,23 @@ pub(crate) async fn replay(
     let wrote = |error| Failure::of_output(&error);
     show.begin(&session, segments).map_err(wrote)?;
     let mut recording = session_reader(place, &session)?;
-    let mut decoder = Decoder::new(shape.rows);
+    let mut decoder = Protocol::Postgres(Box::new(Decoder::new(shape.rows)));
     let mut before = None;
     while let Some(segment) = recording
         .next_segment()
         .await
         .map_err(|error| replay_failure(&error))?
     {
-        if segment.protocol != "postgres" {
-            let protocol = super::terminal::quote(&segment.protocol);
-            return Err(Failure::new(
-                EXIT_FAILED,
-                format!("the protocol {protocol} cannot be replayed"),
-            ));
+        match (segment.protocol.as_str(), &decoder) {
+            ("postgres", Protocol::Postgres(_)) | ("http", Protocol::Http(_)) => {}
+            ("http", Protocol::Postgres(_)) => decoder = Protocol::Http(Exchanges::default()),
+            (other, _) => {
+                let protocol = super::terminal::quote(other);
+                return Err(Failure::new(
+                    EXIT_FAILED,
+                    format!("the protocol {protocol} cannot be replayed"),
+                ));
+            }
         }
         for event in segment.events() {
             let event = event.map_err(|error| Failure::of(EXIT_FAILED, &error))?;
@@ -168,6 +174,35 @@ pub(crate) async fn replay(
         show.event(t_us, &what).map_err(wrote)?;
     }
     show.end(&session).map_err(wrote)
+}
+
+/// What makes sense of a recording, by the protocol that it is of.
+enum Protocol {
+    Postgres(Box<Decoder>),
+    Http(Exchanges),
+}
+
+impl Protocol {
+    fn event(&mut self, event: &Event<'_>) -> u64 {
+        match self {
+            Self::Postgres(decoder) => decoder.event(event),
+            Self::Http(exchanges) => exchanges.event(event),
+        }
+    }
+
+    fn shown(&mut self) -> Vec<(u64, Shown)> {
+        match self {
+            Self::Postgres(decoder) => decoder.shown(),
+            Self::Http(exchanges) => exchanges.shown(),
+        }
+    }
+
+    fn finish(&mut self) {
+        match self {
+            Self::Postgres(decoder) => decoder.finish(),
+            Self::Http(exchanges) => exchanges.finish(),
+        }
+    }
 }
 
 /// Reads every segment once; returns how many there are, each as the journal names it.

@@ -116,6 +116,10 @@ async fn explanation(args: &ExplainArgs) -> Result<super::explain::Explanation, 
         .resource(&args.resource)
         .cloned()
         .ok_or_else(|| unknown_resource(&config, &args.resource))?;
+    let postgres = resource
+        .postgres()
+        .cloned()
+        .ok_or_else(|| format!("--resource: \"{}\" runs no SQL", resource.name))?;
     // Only what is asked is loaded: compiling a component takes a moment.
     config
         .plugins
@@ -134,7 +138,7 @@ async fn explanation(args: &ExplainArgs) -> Result<super::explain::Explanation, 
         now,
     };
     let classify = |facts: &Facts| classify(&plugins, &resource, &principal, &args.sql, facts);
-    let upstream = Upstream::new(&resource, &config).map_err(|error| error.to_string())?;
+    let upstream = Upstream::new(&resource, &postgres, &config).map_err(|error| error.to_string())?;
     let notes = match upstream.read_catalog(None).await {
         Ok(()) => Vec::new(),
         Err(error) => vec![format!("{NO_CATALOG}: {error}")],

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::quantity::text;
 use super::report::{Problem, problem};
-use super::resource::{Login, account};
+use super::resource::postgres::{Login, account};
 use super::section::Section;
 
 /// What PostgreSQL keeps of a role's name, in bytes.

@@ -11,12 +11,14 @@ use super::section::Section;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListenConfig {
     /// PostgreSQL clients.
-    pub postgres: SocketAddr,
+    pub postgres: Option<SocketAddr>,
+    /// HTTP clients.
+    pub http: Option<SocketAddr>,
     /// API, console, health and metrics.
     pub admin: Option<SocketAddr>,
     /// Whether the admin listener speaks TLS, with the certificate of `[tls]`.
     pub admin_tls: bool,
-    /// Whether PostgreSQL clients may send their token without TLS. Loopback only.
+    /// Whether clients may send their token without TLS. Loopback only.
     pub insecure_plaintext: bool,
 }
 
@@ -48,18 +50,19 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
         }
         return None;
     };
-    let postgres = section.require(
-        "postgres",
-        "name the address for PostgreSQL clients, e.g. \"0.0.0.0:5432\"",
-        socket_address,
-    );
+    let postgres = section.parse("postgres", socket_address);
+    let http = section.parse("http", socket_address);
+    if !section.has("postgres") && !section.has("http") {
+        let remedy = "name the address for PostgreSQL or HTTP clients, e.g. postgres = \"0.0.0.0:5432\"";
+        section.fault("postgres", problem("is missing", remedy));
+    }
     let admin = section.parse("admin", socket_address);
     let admin_tls = section.flag("admin_tls");
     check_admin(&section, admin, admin_tls, has_tls);
     let insecure_plaintext = section.flag("insecure_plaintext");
-    section.not_built_yet("http", "the HTTP listener");
     section.not_built_yet("ssh", "the SSH listener");
-    if let Some(address) = postgres {
+    for (key, address) in [("postgres", postgres), ("http", http)] {
+        let Some(address) = address else { continue };
         if insecure_plaintext && !address.ip().is_loopback() {
             section.fault(
                 "insecure_plaintext",
@@ -71,7 +74,7 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
         }
         if !insecure_plaintext && !has_tls {
             section.fault(
-                "postgres",
+                key,
                 problem(
                     "needs TLS: a token is never asked for in clear text",
                     "set [tls] certificate and key, or, on 127.0.0.1 only, insecure_plaintext = true",
@@ -81,7 +84,8 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
     }
     section.finish();
     Some(ListenConfig {
-        postgres: postgres?,
+        postgres,
+        http,
         admin,
         admin_tls,
         insecure_plaintext,

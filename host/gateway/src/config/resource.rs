@@ -1,48 +1,34 @@
 //! `[[resource]]`: the upstreams.
 
+pub(super) mod http;
+pub(super) mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::grant::GRANT_SECONDS_MAX;
 use model::{PluginName, ResourceName};
 
-use super::ephemeral::{self, Ephemeral};
 use super::plugin::{PluginConfig, PluginKind};
-use super::quantity::{duration, name, text};
+use super::quantity::{duration, name};
 use super::report::{Problem, nearest, problem};
 use super::section::Section;
-use super::settings::{choice, secret};
-use super::upstream::{self, Upstream};
+use super::settings::choice;
 use crate::secret::SecretRef;
+pub use http::{HttpConfig, HttpLogin, UnknownContent};
+pub use postgres::{Login, PostgresConfig};
 
 /// One upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResourceConfig {
-    /// Its name: what clients give as the database.
+    /// Its name: what clients ask for.
     pub name: ResourceName,
-    /// Where it is.
-    pub upstream: Upstream,
-    /// Authorities that vouch for its certificate, in PEM; `None` for the system's own.
-    pub root_certificate: Option<PathBuf>,
-    /// The account the gateway uses there: for reading the catalog, and for sessions unless
-    /// they have roles of their own. Where it is left out with `ephemeral`, the catalog is read
-    /// by the account that makes the roles.
-    pub login: Login,
-    /// A role of its own for each session; `None` for the shared account.
-    pub ephemeral: Option<Ephemeral>,
-    /// Whether people who are asked about a statement are told how many rows the upstream
-    /// expects it to touch. Off unless set: planning a statement evaluates immutable and stable
-    /// functions in it, under the session's account and before anybody has agreed.
-    pub estimate: bool,
+    /// What it speaks, where it is, and how the gateway logs in there.
+    pub kind: ResourceKind,
     /// The maskers, in the order they are asked.
     pub maskers: Vec<PluginName>,
-    /// Whether text columns without a tag go to the maskers as well.
-    pub scan_untagged: bool,
     /// The classifiers.
     pub classifiers: Vec<PluginName>,
-    /// Functions, `name` or `schema.name`, that may be called although the parser can't tell
-    /// what they do.
-    pub trusted_functions: Vec<String>,
     /// How long an operation may wait for approval.
     pub hold_for: Duration,
     /// How long people can answer; the operation can be sent again until then.
@@ -60,17 +46,70 @@ pub struct ResourceConfig {
     pub idle_timeout: Option<Duration>,
 }
 
-/// The account used on an upstream. The client never learns it.
+/// What a resource speaks, with what only that protocol has.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// Where the password is; `None` where the upstream asks for none.
-    pub password: Option<SecretRef>,
+pub enum ResourceKind {
+    /// PostgreSQL.
+    Postgres(Box<PostgresConfig>),
+    /// HTTP.
+    Http(Box<HttpConfig>),
+}
+
+impl ResourceConfig {
+    /// Returns the word for its kind, e.g. `postgres`.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        match self.kind {
+            ResourceKind::Postgres(_) => "postgres",
+            ResourceKind::Http(_) => "http",
+        }
+    }
+
+    /// Returns every secret it names, with its key.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
+        match &self.kind {
+            ResourceKind::Postgres(postgres) => postgres.secrets(),
+            ResourceKind::Http(http) => http.secrets(),
+        }
+    }
+
+    /// Returns every file it names, with its key.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &PathBuf)> {
+        match &self.kind {
+            ResourceKind::Postgres(postgres) => {
+                let roots = postgres.root_certificate.iter();
+                roots.map(|path| ("root_certificate", path)).collect()
+            }
+            ResourceKind::Http(http) => http.files(),
+        }
+    }
+
+    /// Returns what only PostgreSQL has.
+    #[must_use]
+    pub fn postgres(&self) -> Option<&PostgresConfig> {
+        match &self.kind {
+            ResourceKind::Postgres(postgres) => Some(postgres),
+            ResourceKind::Http(_) => None,
+        }
+    }
+
+    /// Returns what only HTTP has.
+    #[must_use]
+    pub fn http(&self) -> Option<&HttpConfig> {
+        match &self.kind {
+            ResourceKind::Http(http) => Some(http),
+            ResourceKind::Postgres(_) => None,
+        }
+    }
 }
 
 /// The default of `hold_for`: a person answers within minutes, clients give up later.
 const HOLD_FOR: Duration = Duration::from_mins(5);
+
+/// The same for HTTP: many clients give up after half a minute without an answer.
+const HTTP_HOLD_FOR: Duration = Duration::from_secs(25);
 
 /// The default of `decide_within`: a break of a person asked, and not yet a forgotten tab.
 const DECIDE_WITHIN: Duration = Duration::from_mins(30);
@@ -128,35 +167,36 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         }
         name(text)
     });
-    let kinds = choice(&[("postgres", true), ("http", false), ("ssh", false)]);
-    let kind = section.require("kind", "write kind = \"postgres\"", kinds);
-    if kind == Some(false) {
-        let remedy = "use kind = \"postgres\"";
-        section.fault(
-            "kind",
-            problem("HTTP and SSH resources are not built yet", remedy),
-        );
-    }
-    let insecure = section.flag("insecure");
-    let upstream = section.require(
-        "upstream",
-        "write postgres://HOST:PORT/DATABASE?sslmode=verify-full",
-        |text| match kind {
-            Some(false) => Ok(None),
-            _ => upstream::parse(text, insecure).map(Some),
-        },
-    );
-    let root_certificate = section.parse("root_certificate", |path| {
-        text(path).map(|path| folder.join(path))
-    });
-    let ephemeral = ephemeral::read(&section, folder);
-    let login = login(&section, folder, ephemeral.as_ref());
-    let estimate = section.flag("estimate");
+    let kinds = choice(&[
+        ("postgres", Kind::Postgres),
+        ("http", Kind::Http),
+        ("ssh", Kind::Ssh),
+    ]);
+    let kind = section.require("kind", "write kind = \"postgres\" or kind = \"http\"", kinds);
+    let specific = match kind {
+        Some(Kind::Postgres) => postgres::read(&section, folder)
+            .map(Box::new)
+            .map(ResourceKind::Postgres),
+        Some(Kind::Http) => http::read(&section, folder).map(Box::new).map(ResourceKind::Http),
+        Some(Kind::Ssh) => {
+            let remedy = "use kind = \"postgres\" or kind = \"http\"";
+            section.fault("kind", problem("SSH resources are not built yet", remedy));
+            section.pass_over();
+            None
+        }
+        None => {
+            section.pass_over();
+            None
+        }
+    };
     let maskers = section.list("maskers", |name| known.find(name, PluginKind::Masker));
-    let scan_untagged = scan_untagged(&section);
+    check_scan(&section);
     let classifiers = section.list("classifiers", |name| known.find(name, PluginKind::Classifier));
-    let trusted_functions = section.list("trusted_functions", function);
-    let times = times(&section);
+    let hold_default = match kind {
+        Some(Kind::Http) => HTTP_HOLD_FOR,
+        _ => HOLD_FOR,
+    };
+    let times = times(&section, hold_default);
     let channels = section
         .has("channels")
         .then(|| section.list("channels", |name| known.find(name, PluginKind::Approver)));
@@ -168,15 +208,9 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     section.finish();
     Some(ResourceConfig {
         name: ResourceName::new(name?),
-        upstream: upstream??,
-        root_certificate,
-        login: login?,
-        ephemeral,
-        estimate,
+        kind: specific?,
         maskers,
-        scan_untagged,
         classifiers,
-        trusted_functions,
         hold_for: times.hold_for,
         decide_within: times.decide_within,
         use_within: times.use_within,
@@ -187,13 +221,19 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     })
 }
 
-fn scan_untagged(section: &Section<'_>) -> bool {
-    let scan_untagged = section.flag("scan_untagged");
-    if scan_untagged && !section.has("maskers") {
+#[derive(Clone, Copy)]
+enum Kind {
+    Postgres,
+    Http,
+    Ssh,
+}
+
+/// What has no tag is only found by a masker that searches.
+fn check_scan(section: &Section<'_>) {
+    if section.has("scan_untagged") && !section.has("maskers") {
         let remedy = "add a masker that searches text, e.g. maskers = [\"pii-scan\"]";
         section.fault("scan_untagged", problem("has no masker to scan with", remedy));
     }
-    scan_untagged
 }
 
 /// How long an operation waits, people can answer, and an answer can be used.
@@ -203,14 +243,14 @@ struct Times {
     use_within: Duration,
 }
 
-fn times(section: &Section<'_>) -> Times {
+fn times(section: &Section<'_>, usual: Duration) -> Times {
     let range = || Duration::from_secs(1)..=Duration::from_hours(24);
     let hold_for = section.parse("hold_for", duration(range()));
     let decide_within = section.parse("decide_within", duration(range()));
     let use_within = section.parse("use_within", duration(range()));
     let hold_for = hold_for.unwrap_or_else(|| match decide_within {
-        Some(decide_within) => HOLD_FOR.min(decide_within),
-        None => HOLD_FOR,
+        Some(decide_within) => usual.min(decide_within),
+        None => usual,
     });
     let decide_within = decide_within.unwrap_or(DECIDE_WITHIN.max(hold_for));
     if hold_for > decide_within {
@@ -222,65 +262,5 @@ fn times(section: &Section<'_>) -> Times {
         hold_for,
         decide_within,
         use_within: use_within.unwrap_or(USE_WITHIN),
-    }
-}
-
-fn login(section: &Section<'_>, folder: &Path, ephemeral: Option<&Ephemeral>) -> Option<Login> {
-    match ephemeral {
-        Some(ephemeral) if !section.has("login") => {
-            // So that it counts among the keys known here.
-            let _ = section.table("login");
-            Some(ephemeral.admin.clone())
-        }
-        _ => account(
-            section,
-            "login",
-            "set login = { user = \"…\", password = \"env:NAME\" }",
-            folder,
-        ),
-    }
-}
-
-/// Reads an account; its absence is a fault, with `remedy`.
-pub(super) fn account(
-    section: &Section<'_>,
-    key: &'static str,
-    remedy: &str,
-    folder: &Path,
-) -> Option<Login> {
-    if !section.has(key) {
-        section.fault(key, problem("is missing", remedy));
-    }
-    let login = section.table(key)?;
-    let user = login.require("user", "name the account on the upstream", |user| {
-        // NUL ends a text in PostgreSQL's startup message.
-        if user.contains('\0') {
-            return Err(problem("holds a NUL", "name the account on the upstream"));
-        }
-        text(user)
-    });
-    let password = login.parse("password", |reference| secret(reference, folder));
-    login.finish();
-    Some(Login {
-        user: user?,
-        password,
-    })
-}
-
-fn function(text: &str) -> Result<String, Problem> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let plain = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-    };
-    if parts.len() <= 2 && parts.iter().all(|part| plain(part)) {
-        Ok(text.to_owned())
-    } else {
-        Err(problem(
-            format!("\"{text}\" is not a function's name"),
-            "write name or schema.name in lower case, without ()",
-        ))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every method reports what is wrong and goes on, so that one run finds all faults.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
@@ -18,6 +18,7 @@ pub(super) struct Section<'a> {
     pub(super) span: Range<usize>,
     table: &'a DeTable<'a>,
     asked: RefCell<Vec<&'static str>>,
+    passed_over: Cell<bool>,
 }
 
 impl<'a> Section<'a> {
@@ -32,6 +33,7 @@ impl<'a> Section<'a> {
             span,
             table,
             asked: RefCell::default(),
+            passed_over: Cell::new(false),
         }
     }
 
@@ -286,8 +288,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Takes every key for known: what they mean depends on one that is wrong.
+    pub(super) fn pass_over(&self) {
+        self.passed_over.set(true);
+    }
+
     /// Reports every key that nothing asked for.
     pub(super) fn finish(self) {
+        if self.passed_over.get() {
+            return;
+        }
         let asked = self.asked.into_inner();
         for key in self.table.keys() {
             let name: &str = key.get_ref();

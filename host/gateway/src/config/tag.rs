@@ -1,5 +1,6 @@
-//! `[[tag]]`: which columns hold what class of data.
+//! `[[tag]]`: which columns, places in JSON and headers hold what class of data.
 
+use http::header::HeaderName;
 use model::{ResourceName, Tag};
 
 use super::quantity::name;
@@ -13,6 +14,19 @@ pub struct TagConfig {
     pub name: Tag,
     /// The columns that hold it.
     pub columns: Vec<ColumnName>,
+    /// Where it stands in JSON bodies.
+    pub paths: Vec<BodyPath>,
+    /// The headers of answers that hold it.
+    pub headers: Vec<(ResourceName, HeaderName)>,
+}
+
+/// A place in the JSON bodies of one upstream.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct BodyPath {
+    /// The resource.
+    pub resource: ResourceName,
+    /// The JSON path, e.g. `$.customers[*].ssn`.
+    pub path: String,
 }
 
 /// One column of one upstream, as the upstream's catalog spells it.
@@ -30,16 +44,65 @@ pub struct ColumnName {
 
 pub(super) fn read(section: Section<'_>, resources: &[String]) -> Option<TagConfig> {
     let name = section.require("name", "name the tag, e.g. \"pii.ssn\"", name);
-    if !section.has("columns") {
-        let remedy = "list the columns, e.g. [\"customers:public.customers.ssn\"]";
+    if !["columns", "paths", "headers"].iter().any(|key| section.has(key)) {
+        let remedy = "list the columns, e.g. [\"customers:public.customers.ssn\"], or the paths in JSON, e.g. \
+                      paths = [\"orders:$..ssn\"]";
         section.fault("columns", problem("is missing", remedy));
     }
     let columns = section.list("columns", |text| column(text, resources));
+    let paths = section.list("paths", |text| body_path(text, resources));
+    let headers = section.list("headers", |text| header(text, resources));
     section.finish();
     Some(TagConfig {
         name: Tag::new(name?),
         columns,
+        paths,
+        headers,
     })
+}
+
+/// Reads `RESOURCE:$.a.b`.
+fn body_path(text: &str, resources: &[String]) -> Result<BodyPath, Problem> {
+    let malformed = || {
+        problem(
+            format!("\"{text}\" is not a place in JSON"),
+            "write RESOURCE:$.a.b[*].c",
+        )
+    };
+    let (resource, path) = text.split_once(':').ok_or_else(malformed)?;
+    let resource = known(resource, resources)?;
+    if !path.starts_with('$') {
+        return Err(malformed());
+    }
+    Ok(BodyPath {
+        resource,
+        path: path.to_owned(),
+    })
+}
+
+/// Reads `RESOURCE:HEADER`.
+fn header(text: &str, resources: &[String]) -> Result<(ResourceName, HeaderName), Problem> {
+    let malformed = || {
+        problem(
+            format!("\"{text}\" is not a header"),
+            "write RESOURCE:HEADER-NAME",
+        )
+    };
+    let (resource, name) = text.split_once(':').ok_or_else(malformed)?;
+    let resource = known(resource, resources)?;
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| malformed())?;
+    Ok((resource, name))
+}
+
+fn known(resource: &str, resources: &[String]) -> Result<ResourceName, Problem> {
+    if resources.iter().any(|known| known == resource) {
+        return Ok(ResourceName::new(resource));
+    }
+    let remedy = match nearest(resource, resources.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "add the [[resource]], or correct the name".to_owned(),
+    };
+    Err(problem(format!("there is no resource \"{resource}\""), remedy))
 }
 
 /// Reads `RESOURCE:SCHEMA.TABLE.COLUMN`; parts with a dot are put in double quotes.
@@ -51,17 +114,11 @@ fn column(text: &str, resources: &[String]) -> Result<ColumnName, Problem> {
         )
     };
     let (resource, path) = text.split_once(':').ok_or_else(malformed)?;
-    if !resources.iter().any(|known| known == resource) {
-        let remedy = match nearest(resource, resources.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => "add the [[resource]], or correct the name".to_owned(),
-        };
-        return Err(problem(format!("there is no resource \"{resource}\""), remedy));
-    }
+    let resource = known(resource, resources)?;
     let parts = identifiers(path).ok_or_else(malformed)?;
     let [schema, table, column] = <[String; 3]>::try_from(parts).map_err(|_| malformed())?;
     Ok(ColumnName {
-        resource: ResourceName::new(resource),
+        resource,
         schema,
         table,
         column,

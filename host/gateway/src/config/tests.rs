@@ -85,19 +85,25 @@ fn rendered(text: &str) -> String {
         .replace(&format!("{}/", folder.path().display()), "")
 }
 
+/// What only PostgreSQL has of the example's resource.
+fn postgres(config: &Config) -> &PostgresConfig {
+    let resource = config.resource("customers").expect("configured");
+    resource.postgres().expect("PostgreSQL")
+}
+
 #[test]
 fn the_example_of_the_manual_reads() {
     let folder = folder();
     let file = folder.path().join("tidegate.toml");
     let config = Config::parse(EXAMPLE, &file).expect("valid");
-    assert_eq!(config.listen.postgres.port(), 5432);
+    assert_eq!(config.listen.postgres.map(|address| address.port()), Some(5432));
     assert_eq!(config.state.journal, folder.path().join("var/journal"));
     assert_eq!(config.policy_files, [folder.path().join("policy/main.cedar")]);
     assert_eq!(
         config.masking_key,
         MaskingKey::Own(folder.path().join("var/masking.key"))
     );
-    let resource = config.resource("customers").expect("configured");
+    let resource = postgres(&config);
     assert_eq!(resource.upstream.host, "db.internal");
     assert_eq!(resource.upstream.sslmode, SslMode::VerifyFull);
     assert_eq!(resource.login.user, "app_readonly");
@@ -150,7 +156,7 @@ files = []
 tidegate.toml:3: listen.postgres: "everywhere" is not an address with a port
   remedy: write an IP address and a port, e.g. "0.0.0.0:5432" or "[::]:5432"
 tidegate.toml:4: listen.prot: unknown key
-  remedy: known here: postgres, admin, admin_tls, insecure_plaintext, http, ssh
+  remedy: known here: postgres, http, admin, admin_tls, insecure_plaintext, ssh
 tidegate.toml:5: tls.key: is missing
   remedy: name the PEM file of the private key
 tidegate.toml:9: identity[corp].issuer: keys fetched without TLS could be anybody's

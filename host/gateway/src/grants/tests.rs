@@ -13,8 +13,8 @@ use crate::clock;
 use crate::ground::{Ground, customers, person};
 use crate::locks::Locks;
 use crate::policy::{Names, Policy};
-use crate::postgres::{EndingCell, Notice, Sessions};
 use crate::services::random;
+use crate::sessions::{EndingCell, Notice, Sessions};
 
 /// Grants with everything they stand on.
 pub(crate) struct Stage {

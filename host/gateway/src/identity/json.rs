@@ -28,6 +28,13 @@ pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
     }
 }
 
+/// Reads one JSON document of any kind and nothing behind it; `None` if it has no single meaning.
+pub(crate) fn document(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<Strict>(bytes)
+        .ok()
+        .map(|Strict(value)| value)
+}
+
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

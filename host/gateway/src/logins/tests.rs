@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::ground::{Ground, customers, person};
 use crate::identity::KeptToken;
 use crate::policy::{Names, Policy};
-use crate::postgres::{EndingCell, Live};
+use crate::sessions::{EndingCell, Live};
 
 /// The provider that these logins name cannot be asked: nobody listens there.
 const CONFIG: &str = r#"

@@ -3,18 +3,16 @@
 
 use std::sync::Arc;
 
-use model::{ApprovalId, Fault, Grant, Principal, Refusal, ResourceName, Rule, Verdict};
+use model::{Grant, Principal, Refusal, ResourceName};
 use proto::postgres::startup::Startup;
 
 use super::Upstream;
 use super::login::{self, ArrivalError};
-use super::wire::Wire;
 use crate::clock;
-use crate::grants::{Connecting, Grants};
+use crate::door::{Door, Shut};
 use crate::identity::Login;
-use crate::locks::Locks;
-use crate::policy::Policy;
 use crate::services::Services;
+use crate::wire::Wire;
 
 /// The one sentence for every token that is not accepted; the log has the reason.
 const BAD_TOKEN: &str = "authentication failed: the token was not accepted";
@@ -113,12 +111,11 @@ pub(super) async fn admit(
     services.locks.check_principal(&principal).map_err(Turned::why)?;
     let unknown = || Turned::new("no such resource", "3D000", no_resource(database));
     let upstream = services.upstream(database).ok_or_else(unknown)?;
-    let door = Door {
-        policy: &services.gate.policy,
-        grants: &services.grants,
-        locks: &services.locks,
-    };
-    let grant = door.let_in(&principal, &upstream.name).await.map_err(|turned| {
+    let let_in = Door::of(services)
+        .let_in(&principal, &upstream.name, "postgres")
+        .await;
+    let grant = let_in.map_err(|shut| {
+        let turned = Turned::shut(shut, &upstream.name);
         let reason = &turned.reason;
         tracing::info!(client, principal = principal.key(), resource = %upstream.name, %reason, "may not connect");
         turned.from(&upstream)
@@ -133,47 +130,13 @@ pub(super) async fn admit(
     })
 }
 
-/// What letting somebody in takes of the gateway.
-struct Door<'a> {
-    policy: &'a Policy,
-    grants: &'a Grants,
-    locks: &'a Locks,
-}
-
-impl Door<'_> {
-    /// Decides whether a principal may have a session; returns the grant that it then depends
-    /// on. Who may not, but may ask for a grant, has asked by trying.
-    async fn let_in(
-        &self,
-        principal: &Arc<Principal>,
-        resource: &ResourceName,
-    ) -> Result<Option<Arc<Grant>>, Turned> {
-        let now_us = clock::unix_us();
-        let grants = self.grants.holding(principal, resource, now_us);
-        let now = now_us / 1_000_000;
-        let connect = self.policy.connect(principal, resource, "postgres", now, &grants);
-        let reason = match connect.verdict {
-            Verdict::Run { .. } => {
-                let locked = self.locks.check(principal, resource);
-                return locked.map_err(Turned::why).map(|()| connect.grant);
-            }
-            Verdict::Hold { .. } => "connecting would need an approval".into(),
-            Verdict::Refuse(Refusal { message, .. }) => message,
-        };
-        match self.grants.ask_to_connect(principal, resource).await {
-            Ok(Some(Connecting::Given(grant))) => Ok(Some(grant)),
-            Ok(Some(Connecting::Asked(approval))) => Err(Turned::why(unanswered(approval))),
-            Ok(None) => Err(Turned::new(reason, "3D000", no_resource(resource.as_str()))),
-            Err(refusal) => Err(Turned::why(refusal)),
+impl Turned {
+    fn shut(shut: Shut, resource: &ResourceName) -> Self {
+        match shut {
+            Shut::Hidden(reason) => Self::new(reason, "3D000", no_resource(resource.as_str())),
+            Shut::Told(refusal) => Self::why(refusal),
         }
     }
-}
-
-fn unanswered(approval: ApprovalId) -> Refusal {
-    let message = format!("nobody has answered yet whether you may connect: approval {approval}");
-    Refusal::new(Rule::ApprovalPending, Fault::Client, message)
-        .hint("people have been asked; connect again once they agreed")
-        .approval(approval)
 }
 
 fn no_resource(database: &str) -> String {

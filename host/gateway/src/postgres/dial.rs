@@ -16,10 +16,10 @@ use tokio_rustls::TlsConnector;
 use proto::postgres::frame;
 use proto::postgres::upstream::{Channel, Credential, Established, Login, LoginError};
 
-use super::wire::{Wire, tune};
 use crate::config::SslMode;
 use crate::secret::{Secret, SecretError, SecretRef};
 use crate::tls::end_point_hash;
+use crate::wire::{Wire, tune};
 
 /// How long reaching an upstream may take, from the name to being logged in.
 pub(crate) const DIAL_MAX: Duration = Duration::from_secs(15);

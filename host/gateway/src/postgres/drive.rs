@@ -22,13 +22,13 @@ use proto::session::Waiting;
 use self::turn::Turn;
 use super::dial::Target;
 use super::hold::Step;
-use super::sessions::{EndingCell, Notice, Status};
 use super::surroundings::{Next, Surroundings};
-use super::wire::Wire;
 use super::{Age, Upstream, over};
 use crate::approvals::Left;
 use crate::clock;
 use crate::identity::Login;
+use crate::sessions::{EndingCell, Notice, Status};
+use crate::wire::Wire;
 
 /// One read's size to begin with, and at most: a session that streams grows to the larger one,
 /// a thousand idle ones stay small.

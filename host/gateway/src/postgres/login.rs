@@ -17,8 +17,8 @@ use proto::postgres::startup::{
     FirstPacket, PASSWORD_BYTES_MAX, Startup, StartupError, first_packet, password,
 };
 
-use super::wire::Wire;
 use crate::tls::ALPN_POSTGRES;
+use crate::wire::Wire;
 
 /// The first byte of a TLS handshake record: a client that begins with it speaks TLS directly.
 const TLS_HANDSHAKE: u8 = 0x16;

@@ -3,7 +3,7 @@
 
 use model::{Fault, Refusal, Rule};
 
-use super::Ending;
+use crate::sessions::Ending;
 
 /// The token that the session lives by has ended.
 pub(super) fn token_expired() -> Refusal {

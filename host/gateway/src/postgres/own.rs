@@ -11,9 +11,9 @@ use proto::postgres::frame::{self, Body, FrameError};
 use sha2::{Digest as _, Sha256};
 
 use super::dial::{DialError, Target};
-use super::wire::Wire;
 use crate::clock;
 use crate::services::random;
+use crate::wire::Wire;
 
 /// The largest message of an answer: a view's definition can be long.
 const FRAME_BYTES_MAX: usize = 16 << 20;
@@ -237,6 +237,7 @@ impl<'a> Own<'a> {
             session: self.session,
             result,
             sqlstate: None,
+            status: None,
             rows: rows as u64,
             bytes: 0,
             masked: 0,

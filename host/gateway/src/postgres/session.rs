@@ -22,14 +22,14 @@ use super::drive::{Deadlines, Drive};
 use super::ephemeral::{Ephemeral, Role};
 use super::login::{self, Arrival, ArrivalError};
 use super::over;
-use super::sessions::{EndingCell, Live, NOTICES_MAX, Status};
 use super::surroundings::Surroundings;
-use super::wire::{Wire, tune};
 use crate::clock;
 use crate::gate::Asker;
 use crate::identity::Login;
 use crate::recording::Tape;
 use crate::services::{Services, random};
+use crate::sessions::{EndingCell, Live, NOTICES_MAX, Notice, Status};
+use crate::wire::{Wire, tune};
 
 /// The longest application name PostgreSQL keeps, in bytes.
 const APPLICATION_NAME_BYTES_MAX: usize = 63;
@@ -45,7 +45,7 @@ pub(crate) async fn serve_client(stream: TcpStream, services: Arc<Services>) {
     match tokio::time::timeout(login_max, receive(stream, &services, &client)).await {
         Ok(Some(admitted)) => admitted.serve(&services).await,
         Ok(None) => {}
-        Err(_) => refused(&services, &client, None, "the login took too long"),
+        Err(_) => services.login_refused(&client, None, "the login took too long"),
     }
 }
 
@@ -90,7 +90,7 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
             return None;
         }
         Err(error) => {
-            refused(services, client, None, &error.to_string());
+            services.login_refused(client, None, &error.to_string());
             return None;
         }
     };
@@ -108,7 +108,8 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
             client: client.to_owned(),
         }),
         Err(turned) => {
-            refused(services, client, turned.upstream.as_deref(), &turned.reason);
+            let resource = turned.upstream.as_ref().map(|upstream| &upstream.name);
+            services.login_refused(client, resource, &turned.reason);
             match turned.tell {
                 Tell::Nothing => {}
                 Tell::Bland(sqlstate, message) => login::refuse(&mut wire, sqlstate, &message).await,
@@ -117,11 +118,6 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
             None
         }
     }
-}
-
-/// Writes down that a client was turned away.
-fn refused(services: &Services, client: &str, upstream: Option<&Upstream>, reason: &str) {
-    services.login_refused(client, upstream.map(|upstream| &upstream.name), reason);
 }
 
 /// A session's place among those allowed; given back when dropped.
@@ -148,7 +144,7 @@ impl Admitted {
     async fn serve(mut self, services: &Arc<Services>) {
         let upstream = Arc::clone(&self.upstream);
         let Some(_place) = Place::take(services, &upstream) else {
-            refused(services, &self.client, Some(&upstream), "too many sessions");
+            services.login_refused(&self.client, Some(&upstream.name), "too many sessions");
             return login::refuse(&mut self.wire, "53300", "too many sessions; try again later").await;
         };
         let session = SessionId::new(clock::unix_us() / 1000, random());
@@ -349,7 +345,7 @@ impl Admitted {
         session: SessionId,
         services: &Arc<Services>,
         (account, (upstream, established, disguise)): (Arc<Target>, (Wire, Established, Disguise)),
-        (notices, ending, status): (mpsc::Receiver<super::Notice>, EndingCell, Arc<Status>),
+        (notices, ending, status): (mpsc::Receiver<Notice>, EndingCell, Arc<Status>),
     ) -> (&'static str, u64) {
         let options = RelayOptions {
             session,
@@ -360,7 +356,12 @@ impl Admitted {
             hold_for: self.upstream.hold_for,
             disguise,
         };
-        let tape = Tape::start(services, session, &self.upstream.name, &options.salt);
+        let tape = Tape::start(
+            services,
+            session,
+            (&self.upstream.name, "postgres"),
+            &options.salt,
+        );
         let asker = Asker {
             session,
             scope: services.scopes.number(&self.principal, &self.upstream.name),

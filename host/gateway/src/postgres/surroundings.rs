@@ -139,6 +139,7 @@ impl<'a> Surroundings<'a> {
                 session: self.asker.session,
                 result: outcome.result,
                 sqlstate,
+                status: None,
                 rows: outcome.rows,
                 bytes: outcome.bytes,
                 masked: outcome.masked,

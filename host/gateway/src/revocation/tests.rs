@@ -8,7 +8,7 @@ use super::*;
 use crate::clock;
 use crate::grants::tests::Stage;
 use crate::ground::{customers, person, through};
-use crate::postgres::{EndingCell, Live, Notice};
+use crate::sessions::{EndingCell, Live, Notice};
 
 /// How many sessions live at once where it is about how long revoking takes.
 const MANY: usize = 500;

@@ -57,6 +57,9 @@ pub enum ApprovalEvent<'a> {
         agrees: bool,
         /// Their words.
         comment: &'a str,
+        /// The session whose operation waits for it at this moment.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
         /// How it stands with this answer.
         standing: Standing,
         /// What an approver plugin brought with it.

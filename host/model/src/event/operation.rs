@@ -173,6 +173,8 @@ pub struct Outcome<'a> {
     pub result: &'static str,
     /// The server's error code.
     pub sqlstate: Option<&'a str>,
+    /// The status of an HTTP answer, or with which a command ended.
+    pub status: Option<u32>,
     /// Rows sent to the client.
     pub rows: u64,
     /// Bytes of rows sent to the client.
@@ -198,6 +200,9 @@ impl Outcome<'_> {
             .filter(|c| c.len() == 5 && c.bytes().all(|b| b.is_ascii_alphanumeric()))
         {
             let _ = write!(out, r#","sqlstate":"{code}""#);
+        }
+        if let Some(status) = self.status {
+            let _ = write!(out, r#","status":{status}"#);
         }
         out.push(b'}');
     }

@@ -67,6 +67,7 @@ fn every_entry_is_one_flat_json_object() {
         session,
         result: "error",
         sqlstate: Some("42\"01"),
+        status: None,
         rows: 1,
         bytes: 2,
         masked: 3,

@@ -1,6 +1,6 @@
 //! The headers of both directions, built anew for each hop.
 //!
-//! What a client or an upstream nominates for removal goes first ([`hop`]), ours come last: nobody
+//! What a client or an upstream nominates for removal goes first (`hop`), ours come last: nobody
 //! outside can have a header of ours removed, or pass one off as ours.
 
 mod client;

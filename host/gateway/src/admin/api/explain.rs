@@ -101,7 +101,7 @@ pub(crate) async fn explained(
         sql,
         now: clock::unix_seconds(),
     };
-    let classify = |facts: &model::Facts| gate.assess(&asker, upstream, sql.as_bytes(), facts);
+    let classify = |facts: &model::Facts| gate.assess(&asker, &upstream.aim(), sql, facts);
     explain(
         question,
         &gate.policy,

@@ -319,8 +319,8 @@ pub(crate) async fn revoke_grant(
 /// Whether a grant that holds is this principal's own.
 fn is_own(site: &Site, who: &Principal, id: GrantId) -> bool {
     let (grants, now_us) = (&site.services.grants, clock::unix_us());
-    let resources = site.services.upstreams.keys().map(ResourceName::new);
+    let resources = site.services.resources();
     resources
-        .flat_map(|resource| grants.holding(who, &resource, now_us))
+        .flat_map(|resource| grants.holding(who, resource, now_us))
         .any(|grant| grant.id == id)
 }

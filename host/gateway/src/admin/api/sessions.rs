@@ -19,8 +19,8 @@ use crate::admin::page::limit;
 use crate::admin::problem::{Problem, ProblemBody};
 use crate::admin::search::Wanted;
 use crate::cli::terminal::moment;
-use crate::postgres::{Doing, Live};
 use crate::services::Services;
+use crate::sessions::{Doing, Live};
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -100,6 +100,7 @@ impl Answer {
 
 /// Returns the resources by name, in order.
 pub(super) fn resources(console: &Console) -> Vec<String> {
+    // A request needs more than a text to be explained.
     let mut names: Vec<String> = console.site.services.upstreams.keys().cloned().collect();
     names.sort_unstable();
     names

@@ -20,7 +20,7 @@ use crate::admin::input::Id;
 use crate::admin::operation::{Deed, Door, may, perform, perform_own, to_its_end};
 use crate::admin::problem::Problem;
 use crate::admin::search::Wanted;
-use crate::postgres::{Doing, Live};
+use crate::sessions::{Doing, Live};
 
 /// How many sessions a page has, and how many are shown of those that live.
 const ROWS_MAX: usize = 50;

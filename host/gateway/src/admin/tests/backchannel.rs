@@ -18,7 +18,7 @@ use crate::admin::backchannel::router;
 use crate::approvals::{Asked, Question};
 use crate::clock;
 use crate::identity::{LoggedIn, Login};
-use crate::postgres::{EndingCell, Live};
+use crate::sessions::{EndingCell, Live};
 use crate::state::CookieHash;
 use crate::state::approvals::tests::{case, person};
 

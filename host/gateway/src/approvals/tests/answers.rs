@@ -83,8 +83,8 @@ async fn an_answer_to_what_was_looked_at_does_not_count_once_that_has_changed() 
     };
     let id = stage.ask(two).await.id;
     let answer = async |seen, subject| {
-        let voter = dba(subject);
-        let answered = stage.approvals.vote(id, Some(seen), &voter, true, "", "api");
+        let who = dba(subject);
+        let answered = stage.approvals.vote(id, Some(seen), &who, true, "", "api");
         answered.await.map(|kept| kept.approval.standing)
     };
     assert!(matches!(answer(0, "bob").await, Ok(Standing::Pending)));

@@ -41,6 +41,21 @@ pub(super) enum Shown {
     Notification { channel: String, payload: String },
     /// The client got copy data, all of it together.
     CopyOut { bytes: u64, bytes_not_kept: u64 },
+    /// The client sent a request.
+    Request {
+        exchange: u64,
+        method: String,
+        target: String,
+        headers: Vec<(String, String)>,
+        body: Body,
+    },
+    /// The client got an answer.
+    Response {
+        exchange: u64,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Body,
+    },
     /// What else one side sent was not kept.
     NotKept {
         side: &'static str,
@@ -65,6 +80,18 @@ pub(super) struct Rows {
     pub(super) bytes_not_kept: u64,
     /// The server's words; `None` if the result did not end in order.
     pub(super) tag: Option<String>,
+}
+
+/// A body, as far as it was kept.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub(super) struct Body {
+    /// As text; what is no UTF-8 is replaced.
+    pub(super) text: String,
+    /// How long it was; `None` if it did not end in order.
+    pub(super) bytes: Option<u64>,
+    /// The SHA-256 of all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<String>,
 }
 
 /// What a server says in an error or a notice.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::terminal::{cut, escape, moment, quote};
 use super::find::Session;
-use super::shown::{Rows, Said, Shown};
+use super::shown::{Body, Rows, Said, Shown};
 
 /// How much of a statement is shown, in characters.
 const STATEMENT_MAX: usize = 4_000;
@@ -63,6 +63,7 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
         | Shown::Bind { .. }
         | Shown::CopyIn { .. }
         | Shown::Client { .. }
+        | Shown::Request { .. }
         | Shown::NotKept { side: "client", .. }
         | Shown::Large { side: "client", .. }
         | Shown::Broken { side: "client", .. } => '>',
@@ -100,6 +101,25 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
             bytes,
             bytes_not_kept,
         } => copied(out, *bytes, *bytes_not_kept, ""),
+        Shown::Request {
+            exchange,
+            method,
+            target,
+            headers,
+            body,
+        } => {
+            writeln!(out, "#{exchange} {} {}", escape(method), escape(target))?;
+            message_of(out, headers, body)
+        }
+        Shown::Response {
+            exchange,
+            status,
+            headers,
+            body,
+        } => {
+            writeln!(out, "#{exchange} {status}")?;
+            message_of(out, headers, body)
+        }
         Shown::NotKept { side, bytes, sha256 } => {
             writeln!(
                 out,
@@ -114,6 +134,30 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
                 escape(reason)
             )
         }
+    }
+}
+
+/// Headers and a body, below the first line of a message.
+fn message_of(out: &mut dyn Write, headers: &[(String, String)], body: &Body) -> io::Result<()> {
+    for (name, value) in headers {
+        let (shown, left) = cut(value, VALUE_MAX);
+        let more = if left > 0 {
+            format!("…+{left}")
+        } else {
+            String::new()
+        };
+        writeln!(out, "{INDENT}{}: {}{more}", escape(name), escape(shown))?;
+    }
+    if !body.text.is_empty() {
+        write!(out, "{INDENT}")?;
+        lines(out, &body.text)?;
+    }
+    match body.bytes {
+        Some(bytes) if bytes as usize > body.text.len() => {
+            writeln!(out, "{INDENT}[of {bytes} bytes, not all were kept]")
+        }
+        None if !body.text.is_empty() => writeln!(out, "{INDENT}[the body was cut off]"),
+        _ => Ok(()),
     }
 }
 

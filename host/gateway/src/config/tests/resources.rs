@@ -10,7 +10,7 @@ fn a_resource_with_roles_of_sessions_needs_no_shared_login() {
     };
     let both = EXAMPLE.replace("maskers  =", &format!("{ephemeral}\nmaskers  ="));
     let config = parse(&both).expect("valid");
-    let resource = config.resource("customers").expect("configured");
+    let resource = postgres(&config);
     assert_eq!(resource.login.user, "app_readonly");
     let expected = Ephemeral {
         template: "app_ro".to_owned(),
@@ -21,7 +21,7 @@ fn a_resource_with_roles_of_sessions_needs_no_shared_login() {
 
     let login = "login    = { user = \"app_readonly\", password = \"env:CUSTOMERS_PASSWORD\" }";
     let config = parse(&EXAMPLE.replace(login, ephemeral)).expect("valid");
-    let resource = config.resource("customers").expect("configured");
+    let resource = postgres(&config);
     assert_eq!(resource.login, admin);
 }
 

@@ -15,7 +15,7 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     (
         "kind     = \"postgres\"",
         "kind = \"ssh\"",
-        "HTTP and SSH resources are not built yet",
+        "SSH resources are not built yet",
     ),
     (
         "kind     = \"postgres\"",
@@ -24,8 +24,8 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     ),
     (
         "admin  ",
-        "http = \"0.0.0.0:80\"\nadmin",
-        "listen.http: the HTTP listener is not built yet",
+        "ssh = \"0.0.0.0:22\"\nadmin",
+        "listen.ssh: the SSH listener is not built yet",
     ),
     (
         "admin  ",

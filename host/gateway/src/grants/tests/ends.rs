@@ -4,7 +4,7 @@ use model::SessionId;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::postgres::Live;
+use crate::sessions::Live;
 
 const SECOND: u64 = 1_000_000;
 

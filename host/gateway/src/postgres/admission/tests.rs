@@ -1,4 +1,4 @@
-use model::{LockTarget, PrincipalKind};
+use model::{LockTarget, PrincipalKind, Rule};
 
 use super::*;
 use crate::grants::tests::Stage;
@@ -28,7 +28,8 @@ async fn let_in(stage: &Stage, principal: &Arc<Principal>) -> Result<Option<Arc<
         grants: &stage.grants,
         locks: &stage.locks,
     };
-    door.let_in(principal, &customers()).await
+    let let_in = door.let_in(principal, &customers(), "postgres").await;
+    let_in.map_err(|shut| Turned::shut(shut, &customers()))
 }
 
 fn why(let_in: Result<Option<Arc<Grant>>, Turned>) -> Refusal {

@@ -15,8 +15,8 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Deadlines, Event, QUIET_TICK, READ_BYTES_MAX, READ_BYTES_MIN};
 use crate::postgres::hold::Hold;
-use crate::postgres::sessions::Notice;
-use crate::postgres::wire::Wire;
+use crate::sessions::Notice;
+use crate::wire::Wire;
 
 /// The parts that change from turn to turn.
 pub(super) struct Turn<'a> {

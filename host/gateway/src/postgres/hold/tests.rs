@@ -102,7 +102,7 @@ impl Stage {
             groups: vec!["dba".to_owned()],
             ..person("bob")
         };
-        let counted = self.approvals.vote(approval, &dba, true, "", "api").await;
+        let counted = self.approvals.vote(approval, None, &dba, true, "", "api").await;
         counted.expect("it counts");
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::admin::tests::stage::{Stage, Told, request};
 use crate::clock;
-use crate::postgres::{EndingCell, Live, Notice};
+use crate::sessions::{EndingCell, Live, Notice};
 
 const ALICE: &str = "https://idp.example.com|alice";
 
