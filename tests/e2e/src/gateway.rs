@@ -14,7 +14,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use configuration::{AGENT_POLICY, Configuration, ConsoleOf, Plugin, RESOURCE};
+pub use configuration::{
+    AGENT_POLICY, Configuration, ConsoleOf, Plugin, RESOURCE, WEB, WEB_POLICY, WEB_TOKEN,
+};
 
 use crate::certificate::Certificate;
 use crate::client::{Target, Tls};
@@ -33,7 +35,8 @@ pub struct Gateway {
 
 #[derive(Clone, Copy, Debug)]
 struct Addresses {
-    postgres: SocketAddr,
+    postgres: Option<SocketAddr>,
+    http: Option<SocketAddr>,
     admin: SocketAddr,
 }
 
@@ -45,6 +48,8 @@ pub struct Home {
     environment: BTreeMap<String, String>,
     authority: Option<PathBuf>,
     journal: PathBuf,
+    /// Whether there are listeners for PostgreSQL and for HTTP.
+    listens: (bool, bool),
 }
 
 impl Gateway {
@@ -65,12 +70,35 @@ impl Gateway {
             } else {
                 "127.0.0.1".to_owned()
             },
-            port: self.addresses.postgres.port(),
+            port: self.addresses.postgres.map_or(0, |address| address.port()),
             database: RESOURCE.to_owned(),
             user: "agent".to_owned(),
             password: token.to_owned(),
             tls: self.home.authority.clone().map_or(Tls::Off, Tls::Verify),
         }
+    }
+
+    /// Returns the address of a path of the HTTP resource.
+    #[must_use]
+    pub fn web(&self, path: &str) -> String {
+        let (scheme, host) = match self.home.authority {
+            Some(_) => ("https", "localhost"),
+            None => ("http", "127.0.0.1"),
+        };
+        let port = self.addresses.http.map_or(0, |address| address.port());
+        format!("{scheme}://{host}:{port}/{WEB}{path}")
+    }
+
+    /// Returns the address of the HTTP listener.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.addresses.http
+    }
+
+    /// Returns the authority that vouches for the gateway, unless it speaks plaintext.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Path> {
+        self.home.authority.as_deref()
     }
 
     /// Returns the address of the admin listener.
@@ -144,10 +172,11 @@ impl Home {
         };
         fs::write(at("tidegate.toml"), configuration.render(folder.path())?)?;
         let mut environment: BTreeMap<_, _> = configuration.environment.iter().cloned().collect();
-        environment.insert(
-            "STAGE_UPSTREAM_PASSWORD".to_owned(),
-            configuration.server.login().password.clone(),
-        );
+        if let Some(server) = configuration.server {
+            let password = server.login().password.clone();
+            environment.insert("STAGE_UPSTREAM_PASSWORD".to_owned(), password);
+        }
+        environment.insert("STAGE_WEB_TOKEN".to_owned(), WEB_TOKEN.to_owned());
         environment.insert("STAGE_CONSOLE_SECRET".to_owned(), CONSOLE_SECRET.to_owned());
         environment.insert("STAGE_GATEWAY_SECRET".to_owned(), GATEWAY_SECRET.to_owned());
         let journal = configuration.journal_in(folder.path());
@@ -158,6 +187,7 @@ impl Home {
             environment,
             authority,
             journal,
+            listens: (configuration.server.is_some(), configuration.web.is_some()),
         })
     }
 
@@ -169,8 +199,15 @@ impl Home {
         let from = self.log().map_or(0, |log| log.len());
         let mut service = self.launch()?;
         let addresses = service.wait_for(from, "the gateway's listeners", |log| {
+            // The listeners that are configured are announced together, admin first.
+            let found = |protocol: &str, wanted: bool| match (listening(log, protocol), wanted) {
+                (Some(address), _) => Some(Some(address)),
+                (None, true) => None,
+                (None, false) => Some(None),
+            };
             Some(Addresses {
-                postgres: listening(log, "postgres")?,
+                postgres: found("postgres", self.listens.0)?,
+                http: found("http", self.listens.1)?,
                 admin: listening(log, "admin")?,
             })
         })?;

@@ -19,3 +19,4 @@ pub mod provider;
 pub mod receiver;
 pub mod service;
 pub mod tools;
+pub mod web;

@@ -1,4 +1,5 @@
-//! A small local receiver of HTTP event collector posts: what an exporter talks to on the stage.
+//! A small local HTTP service that keeps what it is sent: what an exporter talks to on the stage,
+//! and what an agent asks in the demo.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,9 +22,11 @@ pub struct Receiver {
     posts: Arc<Mutex<Vec<Post>>>,
 }
 
-/// One post as it came.
+/// One request as it came.
 #[derive(Clone, Debug)]
 pub struct Post {
+    /// The method.
+    pub method: String,
     /// The path.
     pub path: String,
     /// The value of `authorization`, or nothing.
@@ -33,11 +36,19 @@ pub struct Post {
 }
 
 impl Receiver {
-    /// Starts listening.
+    /// Starts listening, and answers every post as an event collector does.
     ///
     /// # Errors
     /// When no port is free.
     pub fn start() -> Result<Self> {
+        Self::answering(|_| r#"{"text":"Success","code":0}"#.to_owned())
+    }
+
+    /// Starts listening, and answers each request with the JSON that `answer` makes of it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn answering(answer: fn(&Post) -> String) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let posts = Arc::new(Mutex::new(Vec::new()));
@@ -45,7 +56,7 @@ impl Receiver {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                thread::spawn(move || serve(&stream, &kept));
+                thread::spawn(move || serve(&stream, &kept, answer));
             }
         });
         Ok(Self { address, posts })
@@ -65,12 +76,12 @@ impl Receiver {
 }
 
 /// Answers the posts of one connection until it ends or makes no sense.
-fn serve(stream: &TcpStream, posts: &Mutex<Vec<Post>>) {
+fn serve(stream: &TcpStream, posts: &Mutex<Vec<Post>>, answer: fn(&Post) -> String) {
     let _ = stream.set_read_timeout(Some(SILENCE_MAX));
     let mut reader = BufReader::new(stream);
     while let Ok(post) = read_post(&mut reader) {
+        let body = answer(&post);
         posts.lock().unwrap_or_else(PoisonError::into_inner).push(post);
-        let body = r#"{"text":"Success","code":0}"#;
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}",
             body.len()
@@ -84,9 +95,11 @@ fn serve(stream: &TcpStream, posts: &Mutex<Vec<Post>>) {
 fn read_post(reader: &mut BufReader<&TcpStream>) -> Result<Post> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    let path = line.split(' ').nth(1).context("no request line")?.to_owned();
+    let mut words = line.split(' ');
+    let (method, path) = words.next().zip(words.next()).context("no request line")?;
     let mut post = Post {
-        path,
+        method: method.to_owned(),
+        path: path.to_owned(),
         authorization: String::new(),
         body: String::new(),
     };

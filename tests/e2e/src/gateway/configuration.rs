@@ -14,6 +14,20 @@ use crate::tools;
 /// The resource's name, which clients give as the database.
 pub const RESOURCE: &str = "customers";
 
+/// The HTTP resource's name, which clients give as the first segment of the path.
+pub const WEB: &str = "web";
+
+/// The credential of the HTTP resource, which no client may ever see.
+pub const WEB_TOKEN: &str = "stage-web-credential-7c1e";
+
+/// What the group `agents` may do over HTTP in most tests.
+pub const WEB_POLICY: &str = r#"permit (
+  principal in Group::"agents",
+  action in [Action::"connect", Action::"execute"],
+  resource == Resource::"web"
+);
+"#;
+
 /// What the group `agents` may do in most tests: everything but see tagged data.
 pub const AGENT_POLICY: &str = r#"permit (
   principal in Group::"agents",
@@ -36,8 +50,8 @@ pub struct ConsoleOf {
 /// What a gateway on the stage is configured with.
 #[derive(Clone, Debug)]
 pub struct Configuration<'a> {
-    /// The server behind it.
-    pub server: &'a Postgres,
+    /// The server behind it; `None` where no PostgreSQL is.
+    pub server: Option<&'a Postgres>,
     /// Whose tokens it takes.
     pub issuer: &'a Issuer,
     /// The policy set.
@@ -48,6 +62,12 @@ pub struct Configuration<'a> {
     pub plugins: Vec<Plugin>,
     /// Further lines of the resource.
     pub resource: String,
+    /// The HTTP service behind it as well, with further lines of its resource [`WEB`].
+    pub web: Option<(u16, String)>,
+    /// Tags of the HTTP service, each with a place in its JSON: those of `tags` take it on, too.
+    pub web_tags: Vec<(&'static str, &'static str)>,
+    /// Further tables at the end.
+    pub further: String,
     /// The console, if there is one.
     pub console: Option<ConsoleOf>,
     /// Whether clients speak plaintext on the loopback instead of TLS.
@@ -143,7 +163,7 @@ impl<'a> Configuration<'a> {
     pub fn new(server: &'a Postgres, issuer: &'a Issuer) -> Self {
         let masks = r#"{ "pii.ssn" = "keep-last-4", "pii.card" = "keep-last-4", "pii.email" = "null" }"#;
         Self {
-            server,
+            server: Some(server),
             issuer,
             policy: AGENT_POLICY.to_owned(),
             tags: vec![
@@ -156,6 +176,31 @@ impl<'a> Configuration<'a> {
                 Plugin::new("sql-risk", "classifier", "{}"),
             ],
             resource: String::new(),
+            web: None,
+            web_tags: Vec::new(),
+            further: String::new(),
+            console: None,
+            plaintext: false,
+            journal: None,
+            binary: None,
+            environment: Vec::new(),
+            log_level: "info",
+        }
+    }
+
+    /// Returns a configuration with an HTTP service at `port` and nothing else behind it.
+    #[must_use]
+    pub fn web(port: u16, issuer: &'a Issuer, lines: &str) -> Self {
+        Self {
+            server: None,
+            issuer,
+            policy: WEB_POLICY.to_owned(),
+            tags: Vec::new(),
+            plugins: Vec::new(),
+            resource: String::new(),
+            web: Some((port, lines.to_owned())),
+            web_tags: Vec::new(),
+            further: String::new(),
             console: None,
             plaintext: false,
             journal: None,
@@ -180,19 +225,28 @@ impl<'a> Configuration<'a> {
         let mut text = String::new();
         self.write_listeners(&mut text, folder)?;
         let resources = self.resources();
-        for name in &resources {
-            self.write_resource(&mut text, name)?;
+        if let Some(server) = self.server {
+            for name in &resources {
+                self.write_resource(&mut text, name, server)?;
+            }
+        }
+        if let Some((port, lines)) = &self.web {
+            self.write_web(&mut text, *port, lines)?;
         }
         for (name, columns) in &self.tags {
             let mut placed = Vec::new();
             for resource in &resources {
                 placed.extend(columns.iter().map(|column| format!("{resource}:{column}")));
             }
-            writeln!(text, "[[tag]]\nname = {}\ncolumns = {placed:?}\n", quoted(name))?;
+            writeln!(text, "[[tag]]\nname = {}\ncolumns = {placed:?}", quoted(name))?;
+            let paths = self.web_tags.iter().filter(|(tag, _)| tag == name);
+            let paths: Vec<String> = paths.map(|(_, path)| format!("{WEB}:{path}")).collect();
+            writeln!(text, "paths = {paths:?}\n")?;
         }
         for plugin in &self.plugins {
             write_plugin(&mut text, plugin, folder)?;
         }
+        writeln!(text, "{}\n", self.further)?;
         writeln!(text, "[policy]\nfiles = [\"policy/*.cedar\"]\n")?;
         writeln!(text, "[log]\nlevel = {}", quoted(self.log_level))?;
         Ok(text)
@@ -206,10 +260,13 @@ impl<'a> Configuration<'a> {
 
     fn write_listeners(&self, text: &mut String, folder: &Path) -> Result<()> {
         let admin = self.console.as_ref().map_or(0, |console| console.port);
-        writeln!(
-            text,
-            "[listen]\npostgres = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:{admin}\""
-        )?;
+        writeln!(text, "[listen]\nadmin = \"127.0.0.1:{admin}\"")?;
+        if self.server.is_some() {
+            writeln!(text, "postgres = \"127.0.0.1:0\"")?;
+        }
+        if self.web.is_some() {
+            writeln!(text, "http = \"127.0.0.1:0\"")?;
+        }
         match self.plaintext {
             true => writeln!(text, "insecure_plaintext = true\n")?,
             false => writeln!(
@@ -255,14 +312,27 @@ impl<'a> Configuration<'a> {
         names
     }
 
-    fn write_resource(&self, text: &mut String, name: &str) -> Result<()> {
-        let port = self.server.port();
-        let authority = self.server.authority();
+    fn write_web(&self, text: &mut String, port: u16, lines: &str) -> Result<()> {
+        writeln!(text, "[[resource]]\nname = \"{WEB}\"\nkind = \"http\"")?;
+        writeln!(text, "upstream = \"http://127.0.0.1:{port}\"")?;
+        writeln!(text, "login = {{ bearer = \"env:STAGE_WEB_TOKEN\" }}")?;
+        for (key, kind) in [("maskers", "masker"), ("classifiers", "classifier")] {
+            let plugins = self.plugins.iter().filter(|plugin| plugin.kind == kind);
+            let names: Vec<&str> = plugins.map(|plugin| plugin.name.as_str()).collect();
+            writeln!(text, "{key} = {names:?}")?;
+        }
+        writeln!(text, "{lines}\n")?;
+        Ok(())
+    }
+
+    fn write_resource(&self, text: &mut String, name: &str, server: &Postgres) -> Result<()> {
+        let port = server.port();
+        let authority = server.authority();
         let upstream = match authority {
             Some(_) => format!("postgres://localhost:{port}/{DATABASE}?sslmode=verify-full"),
             None => format!("postgres://127.0.0.1:{port}/{DATABASE}?sslmode=disable"),
         };
-        let user = quoted(&self.server.login().user);
+        let user = quoted(&server.login().user);
         writeln!(text, "[[resource]]\nname = {}\nkind = \"postgres\"", quoted(name))?;
         writeln!(text, "upstream = {}", quoted(&upstream))?;
         if let Some(authority) = authority {

@@ -9,6 +9,7 @@ mod estimate;
 mod evidence;
 mod grants;
 mod holds;
+mod http;
 mod kills;
 mod leaks;
 mod lifecycle;

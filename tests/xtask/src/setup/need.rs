@@ -34,10 +34,11 @@ impl Purpose {
         let mut needs = vec![Need::Targets, Need::Libclang];
         match self {
             Self::Build => {}
-            Self::Demo => needs.push(Need::AnyPostgres),
+            Self::Demo => needs.extend([Need::AnyPostgres, Need::Curl]),
             Self::Bench => needs.extend([Need::AnyPostgres, Need::Pgbouncer]),
             Self::Everything => needs.extend([
                 Need::AnyPostgres,
+                Need::Curl,
                 Need::Eighteen,
                 Need::PythonDrivers,
                 Need::NodeDriver,
@@ -61,6 +62,8 @@ pub(super) enum Need {
     Libclang,
     /// A PostgreSQL server, whichever.
     AnyPostgres,
+    /// curl, the HTTP client.
+    Curl,
     /// PostgreSQL 18.
     Eighteen,
     /// psycopg and asyncpg.
@@ -86,6 +89,7 @@ impl Need {
             Self::Targets => "targets",
             Self::Libclang => "libclang",
             Self::AnyPostgres => "postgres",
+            Self::Curl => "curl",
             Self::Eighteen => "postgres-18",
             Self::PythonDrivers => "python",
             Self::NodeDriver => "node",
@@ -103,6 +107,7 @@ impl Need {
             Self::Targets => "the wasm targets of Rust",
             Self::Libclang => "libclang",
             Self::AnyPostgres => "a PostgreSQL server",
+            Self::Curl => "curl",
             Self::Eighteen => "PostgreSQL 18",
             Self::PythonDrivers => "Python's PostgreSQL drivers",
             Self::NodeDriver => "node and its PostgreSQL driver",
@@ -144,6 +149,7 @@ impl Need {
             }
             Self::Libclang => machine::libclang().is_some(),
             Self::AnyPostgres => machine::has_packaged_postgres() || has_wheel_postgres(),
+            Self::Curl => machine::program("curl").is_some(),
             Self::Eighteen => has_wheel_postgres(),
             Self::PythonDrivers => ["psycopg", "psycopg_binary", "asyncpg"]
                 .iter()
@@ -179,7 +185,7 @@ impl Need {
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
             Self::Axe => npm(package, &[AXE]),
-            Self::Browser | Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
+            Self::Browser | Self::Curl | Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
         }
     }
 
@@ -188,6 +194,7 @@ impl Need {
             Self::Targets => &[],
             Self::Libclang => &["libclang-dev"],
             Self::AnyPostgres => &["postgresql", "postgresql-client"],
+            Self::Curl => &["curl"],
             Self::Eighteen | Self::PythonDrivers => PYTHON,
             Self::NodeDriver | Self::Provider | Self::Axe => &["nodejs", "npm"],
             Self::Browser => &["chromium", "chromium-driver"],

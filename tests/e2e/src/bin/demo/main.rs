@@ -7,6 +7,7 @@
 mod evidence;
 mod setting;
 mod story;
+mod web;
 mod work;
 
 use std::process::ExitCode;
@@ -33,6 +34,9 @@ fn play(once: bool) -> Result<()> {
     work::agent_reads(&mut story, &setting)?;
     work::agent_is_refused(&mut story, &setting)?;
     work::agent_waits(&mut story, &setting)?;
+    web::agent_asks(&mut story, &setting)?;
+    web::agent_is_refused(&mut story, &setting)?;
+    web::agent_waits(&mut story, &setting)?;
     let session = evidence::journal_tells(&mut story, &setting)?;
     evidence::exporter_sends(&mut story, &setting)?;
     evidence::session_is_replayed(&mut story, &setting, &session)?;

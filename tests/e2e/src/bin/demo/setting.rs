@@ -14,6 +14,7 @@ use e2e::tools::Version;
 use serde_json::json;
 
 use crate::story::Story;
+use crate::web;
 
 /// What agents may do in the story: connect, run what is not risky, and ask to delete. Nothing is
 /// revealed.
@@ -38,6 +39,26 @@ permit (
 )
 when { context.operation.verbs.contains("delete") && context.operation.bounded };
 
+// The same for the HTTP service: reads at once, orders once a human agrees.
+permit (
+  principal in Group::"support-agents",
+  action == Action::"connect",
+  resource == Resource::"web"
+);
+permit (
+  principal in Group::"support-agents",
+  action == Action::"execute",
+  resource == Resource::"web"
+)
+when { context.risk < 50 && context.operation.kind == "read" };
+permit (
+  principal in Group::"support-agents",
+  action == Action::"request",
+  resource == Resource::"web"
+)
+when { context.operation.verbs.contains("post") && context.risk < 50 };
+permit (principal in Group::"dba", action == Action::"approve", resource == Resource::"web");
+
 // Database administrators answer, and look after the gateway itself.
 permit (
   principal in Group::"dba",
@@ -57,6 +78,8 @@ pub(crate) struct Setting {
     pub(crate) gateway: Gateway,
     pub(crate) receiver: Receiver,
     pub(crate) server: Postgres,
+    /// The HTTP service.
+    pub(crate) service: Receiver,
     agent: Target,
     /// The token of a database administrator.
     administrator: String,
@@ -76,6 +99,12 @@ impl Setting {
             .insert(1, Plugin::new("pii-scan", "masker", "{}"));
         configuration.plugins.push(Plugin::splunk_hec(receiver.address()));
         configuration.resource = "scan_untagged = true".to_owned();
+        let service = web::service()?;
+        configuration
+            .plugins
+            .push(Plugin::new("http-risk", "classifier", "{}"));
+        configuration.web = Some((service.address().port(), "scan_untagged = true".to_owned()));
+        configuration.web_tags = vec![("pii.ssn", "$..ssn")];
         configuration
             .environment
             .push(("STAGE_HEC_TOKEN".to_owned(), "a-made-up-token".to_owned()));
@@ -90,7 +119,9 @@ impl Setting {
             agent.host,
             agent.port
         ));
-        story.note("plugins: redact and pii-scan (masks), sql-risk (classifier), splunk-hec (export)");
+        story.note(
+            "plugins: redact and pii-scan (masks), sql-risk and http-risk (classifiers), splunk-hec (export)",
+        );
         story.note("the agent's password is its OIDC token; the server's password stays with the gateway");
         story.claim(
             &format!("ready after {:.1} s", begun.elapsed().as_secs_f64()),
@@ -100,9 +131,28 @@ impl Setting {
             gateway,
             receiver,
             server,
+            service,
             agent,
             administrator: issuer.person("dana@example.com", &["dba"])?,
         })
+    }
+
+    /// Sends a request as the agent, and shows both sides of it.
+    pub(crate) fn request(&self, story: &Story, arguments: &[&str], path: &str) -> Result<e2e::web::Answer> {
+        let url = self.gateway.web(path);
+        let method = arguments.iter().skip_while(|argument| **argument != "-X").nth(1);
+        story.sent(&format!("{} {url}", method.unwrap_or(&"GET")));
+        let bearer = format!("Authorization: Bearer {}", self.agent.password);
+        let authority = self.gateway.authority().map(|path| path.display().to_string());
+        let mut all = vec!["-H", bearer.as_str()];
+        if let Some(authority) = &authority {
+            all.extend(["--cacert", authority]);
+        }
+        all.extend(arguments);
+        all.push(&url);
+        let answer = e2e::web::curl(&all)?;
+        story.note(&format!("agent gets     {} {}", answer.status, answer.body));
+        Ok(answer)
     }
 
     /// Begins to run SQL as the agent, and does not wait for it.
@@ -171,7 +221,16 @@ impl Setting {
             "  psql {} -c 'select name, ssn, notes from customers limit 5'",
             self.agent.database
         );
-        println!("  psql {} -c 'delete from orders'\n", self.agent.database);
+        println!("  psql {} -c 'delete from orders'", self.agent.database);
+        let authority = self
+            .gateway
+            .authority()
+            .map(|path| format!("--cacert {} ", path.display()));
+        println!(
+            "  curl {}-H \"Authorization: Bearer $PGPASSWORD\" {}\n",
+            authority.unwrap_or_default(),
+            self.gateway.web("/customers/3")
+        );
         let api = format!(
             "--url http://{} --token-file {}",
             self.gateway.admin(),

@@ -127,7 +127,7 @@ pub(crate) fn agent_waits(story: &mut Story, setting: &Setting) -> Result<()> {
 }
 
 /// Waits until one operation is held; returns its approval's id.
-fn waiting(setting: &Setting) -> Result<String> {
+pub(crate) fn waiting(setting: &Setting) -> Result<String> {
     let since = Instant::now();
     loop {
         let listed = setting.administer(&["approvals", "--json"])?;
