@@ -10,12 +10,11 @@ use crate::setup::Tools;
 use crate::step;
 
 /// The first-party plugins: folders below `plugins/`.
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 7] = [
     "redact",
     "pii-scan",
     "sql-risk",
     "http-risk",
-    "shell-risk",
     "splunk-hec",
     "webhook-approver",
     "slack-approver",

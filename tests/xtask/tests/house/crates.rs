@@ -17,7 +17,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pii-scan", &["tidegate-sdk"]),
     ("sql-risk", &["tidegate-sdk"]),
     ("http-risk", &["tidegate-sdk"]),
-    ("shell-risk", &["tidegate-sdk"]),
     ("splunk-hec", &["tidegate-sdk"]),
     ("webhook-approver", &["tidegate-sdk"]),
     ("slack-approver", &["tidegate-sdk"]),

@@ -1,1 +1,0 @@
-//! Scores shell commands by what they could do.
