@@ -10,11 +10,12 @@ use crate::setup::Tools;
 use crate::step;
 
 /// The first-party plugins: folders below `plugins/`.
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
     "redact",
     "pii-scan",
     "sql-risk",
     "http-risk",
+    "shell-risk",
     "splunk-hec",
     "webhook-approver",
     "slack-approver",

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pii-scan", &["tidegate-sdk"]),
     ("sql-risk", &["tidegate-sdk"]),
     ("http-risk", &["tidegate-sdk"]),
+    ("shell-risk", &["tidegate-sdk"]),
     ("splunk-hec", &["tidegate-sdk"]),
     ("webhook-approver", &["tidegate-sdk"]),
     ("slack-approver", &["tidegate-sdk"]),

@@ -1,0 +1,1 @@
+//! Scores shell commands by what they could do.
