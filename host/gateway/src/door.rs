@@ -6,7 +6,10 @@ use model::{ApprovalId, Fault, Grant, Principal, Refusal, ResourceName, Rule, Ve
 
 use crate::clock;
 use crate::grants::{Connecting, Grants};
+use crate::identity::Login;
 use crate::locks::Locks;
+use crate::logins::not_held;
+use crate::over;
 use crate::policy::Policy;
 use crate::services::Services;
 
@@ -60,6 +63,26 @@ impl<'a> Door<'a> {
             Ok(Some(Connecting::Asked(approval))) => Err(Shut::Told(unanswered(approval))),
             Ok(None) => Err(Shut::Hidden(reason.into_owned())),
             Err(refusal) => Err(Shut::Told(refusal)),
+        }
+    }
+}
+
+impl Services {
+    /// Looks once more at what may have been taken back while a session began or an operation
+    /// waited.
+    pub(crate) fn still_let_in(
+        &self,
+        principal: &Principal,
+        login: &Login,
+        resource: &ResourceName,
+        grant: Option<&Grant>,
+    ) -> Result<(), Refusal> {
+        self.locks.check(principal, resource)?;
+        let held = self.identity.check_logged_in(principal, login);
+        held.map_err(|error| not_held(&error))?;
+        match grant {
+            Some(grant) if !self.grants.holds(grant.id, clock::unix_us()) => Err(over::grant_ended()),
+            _ => Ok(()),
         }
     }
 }

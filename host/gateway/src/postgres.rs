@@ -8,13 +8,12 @@ mod ephemeral;
 mod estimate;
 mod hold;
 mod login;
-mod over;
 mod own;
 mod session;
 mod surroundings;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +33,7 @@ use crate::clock;
 use crate::config::{Config, Login, PostgresConfig, ResourceConfig};
 use crate::gate::Aim;
 use crate::policy::Policy;
+use crate::seats::Seats;
 use crate::services::Services;
 use crate::tls::{self, TlsError};
 
@@ -68,8 +68,7 @@ pub struct Upstream {
     pub(crate) decide_within: Duration,
     pub(crate) use_within: Duration,
     pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) sessions_max: Option<u64>,
-    pub(crate) sessions: AtomicUsize,
+    pub(crate) seats: Arc<Seats>,
     tagged: Vec<TaggedColumn>,
     trusted_functions: Vec<String>,
     epoch: AtomicU64,
@@ -158,8 +157,7 @@ impl Upstream {
             decide_within: resource.decide_within,
             use_within: resource.use_within,
             idle_timeout: resource.idle_timeout,
-            sessions_max: resource.max_sessions,
-            sessions: AtomicUsize::new(0),
+            seats: Seats::new(resource.max_sessions),
             tagged: tagged.collect(),
             trusted_functions: postgres.trusted_functions.clone(),
             epoch: AtomicU64::new(0),

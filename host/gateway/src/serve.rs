@@ -33,6 +33,7 @@ use crate::meters::Meters;
 use crate::policy::{Names, Policy};
 use crate::postgres::{Upstream, serve_client};
 use crate::refused::{self, Refused};
+use crate::seats::Seats;
 use crate::services::{Scopes, Services};
 use crate::sessions::{Notice, Sessions};
 use crate::state::State;
@@ -320,8 +321,7 @@ impl Gateway {
             locks,
             grants,
             access,
-            session_count: AtomicUsize::new(0),
-            sessions_max: config.limits.sessions,
+            seats: Seats::new(Some(config.limits.sessions)),
             upstreams: upstreams(config)?,
             http: http::Upstreams::new(config)?,
             tls: config.tls.as_ref().map(tls::server).transpose()?,
@@ -398,13 +398,13 @@ impl Gateway {
             self.services.sessions.tell_all(Notice::Stop);
             self.gone_within(STOP_MAX).await;
         }
-        let left = self.services.session_count.load(Ordering::Relaxed);
+        let left = self.services.seats.taken();
         tracing::info!(left, "drained");
     }
 
     async fn gone_within(&self, limit: Duration) -> bool {
         let gone = async {
-            while self.services.session_count.load(Ordering::Relaxed) > 0 {
+            while self.services.seats.taken() > 0 {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };

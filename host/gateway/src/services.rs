@@ -23,6 +23,7 @@ use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::postgres::{Record, Upstream};
 use crate::refused::Refused;
+use crate::seats::Seats;
 use crate::sessions::Sessions;
 
 /// How many pairs of principal and resource are told apart before the numbering starts over.
@@ -59,10 +60,8 @@ pub struct Services {
     pub grants: Grants,
     /// Who was here when.
     pub access: Access,
-    /// How many sessions there are, those that are just being set up too.
-    pub(crate) session_count: AtomicUsize,
-    /// How many there may be.
-    pub sessions_max: u64,
+    /// The places of all sessions.
+    pub(crate) seats: Arc<Seats>,
     /// The PostgreSQL resources by name.
     pub upstreams: HashMap<String, Arc<Upstream>>,
     /// The HTTP resources.

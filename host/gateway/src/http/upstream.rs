@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -24,6 +23,7 @@ use super::masks::Variants;
 use super::pool::Pool;
 use crate::config::{Config, HttpConfig, HttpLogin, ResourceConfig};
 use crate::gate::Aim;
+use crate::seats::Seats;
 use crate::tls;
 
 /// The largest OpenAPI document, in bytes: the largest public ones have some 10 MB.
@@ -50,8 +50,7 @@ pub(crate) struct Upstream {
     pub(super) hold_for: Duration,
     pub(super) decide_within: Duration,
     pub(super) use_within: Duration,
-    pub(super) sessions_max: Option<u64>,
-    pub(super) sessions: AtomicUsize,
+    pub(super) seats: Arc<Seats>,
     /// Where which class of data stands in JSON.
     pub(super) tagged_paths: Vec<(Tag, String)>,
     /// Which headers of answers hold it.
@@ -106,8 +105,7 @@ impl Upstream {
             hold_for: resource.hold_for,
             decide_within: resource.decide_within,
             use_within: resource.use_within,
-            sessions_max: resource.max_sessions,
-            sessions: AtomicUsize::new(0),
+            seats: Seats::new(resource.max_sessions),
             tagged_paths,
             tagged_headers,
             tags: tags.into_iter().collect(),

@@ -18,8 +18,8 @@ use super::upstream::Upstream;
 use crate::clock;
 use crate::gate::Asker;
 use crate::identity::{Login, Verified};
-use crate::logins::not_held;
 use crate::recording::Tape;
+use crate::seats::Place;
 use crate::services::{Services, random};
 use crate::sessions::{EndingCell, Listed, Live, NOTICES_MAX, Notice, Sessions, Status};
 
@@ -55,27 +55,9 @@ pub(super) struct Visit {
     /// The masks of its answers, and under which version they were chosen.
     masks: Mutex<Option<(u128, Arc<Masks>)>>,
     listed: Mutex<Option<Listed<Arc<Sessions>>>>,
+    /// Given back when the session ends.
+    place: Mutex<Option<Place>>,
     over: AtomicBool,
-}
-
-/// A session's place among those allowed; given back when dropped.
-struct Place<'a>(&'a Services, &'a Upstream);
-
-impl<'a> Place<'a> {
-    fn take(services: &'a Services, upstream: &'a Upstream) -> Option<Self> {
-        let all = services.session_count.fetch_add(1, Ordering::Relaxed) as u64;
-        let here = upstream.sessions.fetch_add(1, Ordering::Relaxed) as u64;
-        let place = Self(services, upstream);
-        let room = all < services.sessions_max && upstream.sessions_max.is_none_or(|max| here < max);
-        room.then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.session_count.fetch_sub(1, Ordering::Relaxed);
-        self.1.sessions.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Visit {
@@ -88,7 +70,7 @@ impl Visit {
         grant: Option<Arc<Grant>>,
     ) -> Result<Arc<Self>, Refusal> {
         let services = &connection.services;
-        let place = Place::take(services, upstream).ok_or_else(too_many)?;
+        let place = Place::take(&services.seats, &upstream.seats).ok_or_else(too_many)?;
         let session = SessionId::new(clock::unix_us() / 1000, random());
         let event = Event::SessionStart {
             session,
@@ -107,8 +89,6 @@ impl Visit {
             services.grants.used(grant.id, now_us);
         }
         services.meters.session_started();
-        // Given back when the session ends.
-        std::mem::forget(place);
         let salt = random();
         let visit = Arc::new(Self {
             asker: Asker {
@@ -136,6 +116,7 @@ impl Visit {
             exchanges: AtomicU64::new(0),
             masks: Mutex::default(),
             listed: Mutex::default(),
+            place: Mutex::new(Some(place)),
             over: AtomicBool::new(false),
         });
         visit.list(connection);
@@ -192,17 +173,9 @@ impl Visit {
 
     /// Looks once more at what may have been taken back while the session began.
     pub(super) fn still_let_in(&self) -> Result<(), Refusal> {
-        let (services, principal) = (&self.services, &self.asker.principal);
-        services.locks.check(principal, &self.upstream.name)?;
-        let held = services.identity.check_logged_in(principal, &self.login);
-        held.map_err(|error| not_held(&error))?;
-        match &self.grant {
-            Some(grant) if !services.grants.holds(grant.id, clock::unix_us()) => {
-                let refusal = Refusal::new(Rule::SessionEnded, Fault::Client, "the grant has ended");
-                Err(refusal.hint("ask again for more time"))
-            }
-            _ => Ok(()),
-        }
+        let grant = self.grant.as_deref();
+        self.services
+            .still_let_in(&self.asker.principal, &self.login, &self.upstream.name, grant)
     }
 
     /// Returns what masks answers to this principal; `None` where nothing has a mask.
@@ -335,7 +308,7 @@ impl Visit {
         }
         tracing::info!(%session, reason, operations, "session ended");
         self.services.meters.session_ended();
-        drop(Place(&self.services, &self.upstream));
+        drop(lock(&self.place).take());
     }
 }
 

@@ -23,10 +23,11 @@ use self::turn::Turn;
 use super::dial::Target;
 use super::hold::Step;
 use super::surroundings::{Next, Surroundings};
-use super::{Age, Upstream, over};
+use super::{Age, Upstream};
 use crate::approvals::Left;
 use crate::clock;
 use crate::identity::Login;
+use crate::over;
 use crate::sessions::{EndingCell, Notice, Status};
 use crate::wire::Wire;
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::event::Event;
@@ -21,12 +20,12 @@ use super::dial::Target;
 use super::drive::{Deadlines, Drive};
 use super::ephemeral::{Ephemeral, Role};
 use super::login::{self, Arrival, ArrivalError};
-use super::over;
 use super::surroundings::Surroundings;
 use crate::clock;
 use crate::gate::Asker;
 use crate::identity::Login;
 use crate::recording::Tape;
+use crate::seats::Place;
 use crate::services::{Services, random};
 use crate::sessions::{EndingCell, Live, NOTICES_MAX, Notice, Status};
 use crate::wire::{Wire, tune};
@@ -120,30 +119,10 @@ async fn receive(stream: TcpStream, services: &Arc<Services>, client: &str) -> O
     }
 }
 
-/// A session's place among those allowed; given back when dropped.
-struct Place<'a>(&'a Services, &'a Upstream);
-
-impl<'a> Place<'a> {
-    fn take(services: &'a Services, upstream: &'a Upstream) -> Option<Self> {
-        let all = services.session_count.fetch_add(1, Ordering::Relaxed) as u64;
-        let here = upstream.sessions.fetch_add(1, Ordering::Relaxed) as u64;
-        let place = Self(services, upstream);
-        let room = all < services.sessions_max && upstream.sessions_max.is_none_or(|max| here < max);
-        room.then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.session_count.fetch_sub(1, Ordering::Relaxed);
-        self.1.sessions.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Admitted {
     async fn serve(mut self, services: &Arc<Services>) {
         let upstream = Arc::clone(&self.upstream);
-        let Some(_place) = Place::take(services, &upstream) else {
+        let Some(_place) = Place::take(&services.seats, &upstream.seats) else {
             services.login_refused(&self.client, Some(&upstream.name), "too many sessions");
             return login::refuse(&mut self.wire, "53300", "too many sessions; try again later").await;
         };
@@ -260,7 +239,9 @@ impl Admitted {
             notices,
         );
         // What was revoked before the session was listed did not reach it.
-        if let Err(refusal) = self.still_let_in(services) {
+        let grant = self.grant.as_deref();
+        let still = services.still_let_in(&self.principal, &self.login, &self.upstream.name, grant);
+        if let Err(refusal) = still {
             login::part(&mut self.wire, &refusal.into()).await;
             return ("revoked", 0);
         }
@@ -288,18 +269,6 @@ impl Admitted {
             database: &target.database,
             resource: self.upstream.name.as_str(),
         })
-    }
-
-    /// Looks once more at what may have been taken back meanwhile.
-    fn still_let_in(&self, services: &Services) -> Result<(), Refusal> {
-        services.locks.check(&self.principal, &self.upstream.name)?;
-        if let Err(error) = services.identity.check_logged_in(&self.principal, &self.login) {
-            return Err(crate::logins::not_held(&error));
-        }
-        match &self.grant {
-            Some(grant) if !services.grants.holds(grant.id, clock::unix_us()) => Err(over::grant_ended()),
-            _ => Ok(()),
-        }
     }
 
     async fn reach(

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::{Drive, Turn};
 use crate::approvals::Left;
 use crate::clock;
+use crate::over;
 use crate::postgres::estimate::Estimate;
 use crate::postgres::hold::{self, Hold, Step};
-use crate::postgres::over;
 use crate::postgres::surroundings::Next;
 
 impl<'a> Drive<'a> {

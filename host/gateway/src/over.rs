@@ -6,13 +6,13 @@ use model::{Fault, Refusal, Rule};
 use crate::sessions::Ending;
 
 /// The token that the session lives by has ended.
-pub(super) fn token_expired() -> Refusal {
+pub(crate) fn token_expired() -> Refusal {
     Refusal::new(Rule::SessionEnded, Fault::Client, "the token has expired")
         .hint("connect again with a new token")
 }
 
 /// The grant that the session depends on has ended.
-pub(super) fn grant_ended() -> Refusal {
+pub(crate) fn grant_ended() -> Refusal {
     Refusal::new(Rule::SessionEnded, Fault::Client, "the grant has ended").hint("ask again for more time")
 }
 
