@@ -71,7 +71,7 @@ impl Relay {
                     }
                     Rows::Mask(mask) if whole => *at += self.mask_run(rest, &mask, host)?,
                     Rows::Mask(_) => {
-                        want(input, *at + header.total);
+                        want(input, at, header.total);
                         return Ok(());
                     }
                 },
@@ -81,7 +81,7 @@ impl Relay {
                     return Err(Fatal::upstream("the upstream sent an oversized message"));
                 }
                 _ if !whole => {
-                    want(input, *at + header.total);
+                    want(input, at, header.total);
                     return Ok(());
                 }
                 _ => {
@@ -341,8 +341,10 @@ impl Relay {
     }
 }
 
-/// Makes room for a frame that is not whole yet.
-fn want(input: &mut BytesMut, length: usize) {
+/// Makes room for a frame of `length` bytes that begins at `at` and is not whole yet. What lies
+/// before it is dropped first: otherwise the buffer grows with every frame that a read cuts.
+fn want(input: &mut BytesMut, at: &mut usize, length: usize) {
+    frame::discard(input, std::mem::take(at));
     input.reserve(length.saturating_sub(input.len()));
 }
 

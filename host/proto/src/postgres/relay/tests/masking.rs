@@ -1,6 +1,6 @@
 //! No row passes whose shape is unknown, and no shape is asked for twice.
 
-use super::stage::{TAGGED, play};
+use super::stage::{Feed, Stage, TAGGED, play};
 use super::wire::*;
 
 /// A row of one column, masked.
@@ -196,4 +196,25 @@ fn a_setting_made_from_tagged_data_is_not_reported() {
         stage.server(&[status("application_name", "mine")]);
         stage.client_gets(&[status("application_name", "mine")]);
     });
+}
+
+#[test]
+fn rows_that_reads_cut_do_not_make_the_buffer_grow() {
+    const READ: usize = 64 << 10;
+    let mut stage = Stage::new(true, Feed::Whole);
+    stage.client(&[query("select secret")]);
+    stage.server(&[columns(&[TAGGED])]);
+    // No length of a row divides that of a read: nearly every read cuts one.
+    let rows = row(&["a".repeat(997).as_str()]).repeat(8 * READ / 1_000);
+    for piece in rows.repeat(64).chunks(READ) {
+        stage.upstream.reserve(READ);
+        stage.server(&[piece.to_vec()]);
+        stage.client_out();
+    }
+    assert!(stage.fatal.is_none());
+    assert!(
+        stage.upstream.capacity() <= 4 * READ,
+        "{}",
+        stage.upstream.capacity()
+    );
 }
