@@ -9,8 +9,6 @@ mod grant;
 mod lock;
 mod operation;
 
-use std::io::Write as _;
-
 use serde::Serialize;
 
 pub use approval::{ApprovalEvent, Carried};
@@ -19,6 +17,7 @@ pub use grant::GrantEvent;
 pub use lock::LockEvent;
 pub use operation::{Intent, Judged, Judgement, Outcome, STATEMENT_BYTES_MAX};
 
+use crate::digits::push_decimal;
 use crate::fault::Fault;
 use crate::id::SessionId;
 use crate::name::ResourceName;
@@ -189,7 +188,10 @@ impl Event<'_> {
 
 /// Writes the opening shared by all entries; returns where the event's own members begin.
 fn begin(unix_us: u64, out: &mut Vec<u8>) -> usize {
-    let _ = write!(out, r#"{{"v":{VERSION},"t_us":{unix_us}"#);
+    out.extend_from_slice(br#"{"v":"#);
+    push_decimal(VERSION.into(), out);
+    out.extend_from_slice(br#","t_us":"#);
+    push_decimal(unix_us, out);
     out.len()
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::digits::hex_digits;
+
 /// Builds a UUIDv7 (RFC 9562, section 5.7) from a Unix time and ten random bytes.
 const fn uuid_v7(unix_ms: u64, random: [u8; 10]) -> u128 {
     let mut tail = [0_u8; 16];
@@ -21,10 +23,18 @@ const fn uuid_v7(unix_ms: u64, random: [u8; 10]) -> u128 {
     time | version_and_variant_cleared | (0x7000_u128 << 64) | (0x8000_u128 << 48)
 }
 
-fn write_uuid(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let (a, b, c) = (value >> 96, (value >> 80) & 0xFFFF, (value >> 64) & 0xFFFF);
-    let (d, e) = ((value >> 48) & 0xFFFF, value & 0xFFFF_FFFF_FFFF);
-    write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+/// Returns the dashed form. By hand, because every entry of an operation has two of them.
+fn uuid_text(value: u128) -> [u8; 36] {
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in value.to_be_bytes().into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        text[at..at + 2].copy_from_slice(&hex_digits(byte));
+        at += 2;
+    }
+    text
 }
 
 fn parse_uuid(text: &str) -> Option<u128> {
@@ -57,11 +67,17 @@ macro_rules! uuid_id {
             pub fn parse(text: &str) -> Option<Self> {
                 parse_uuid(text).map(Self)
             }
+
+            /// Returns the dashed form that `Display` writes, in ASCII.
+            #[must_use]
+            pub fn text(self) -> [u8; 36] {
+                uuid_text(self.0)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_uuid(self.0, f)
+                f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
             }
         }
 

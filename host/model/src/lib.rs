@@ -8,6 +8,7 @@
 pub mod address;
 pub mod approval;
 pub mod assessment;
+mod digits;
 pub mod event;
 pub mod facts;
 pub mod fault;

@@ -3,12 +3,11 @@
 //! Both are on the hot path. What they share between executions of one statement is rendered
 //! once ([`Judgement`]); the rest is written without a detour.
 
-use std::io::Write as _;
-
 use serde::Serialize;
 
 use super::{begin, cut, push_members};
 use crate::assessment::Assessment;
+use crate::digits::{push_decimal, push_hex};
 use crate::facts::Facts;
 use crate::id::{ApprovalId, OperationId, SessionId};
 use crate::name::Tag;
@@ -141,14 +140,10 @@ impl Intent<'_> {
     /// Appends the entry at `unix_us` (microseconds) to `out`.
     pub fn encode(&self, unix_us: u64, out: &mut Vec<u8>) {
         begin(unix_us, out);
-        // Writing to memory cannot fail.
-        let _ = write!(
-            out,
-            r#","kind":"op.intent","operation":"{}","session":"{}""#,
-            self.operation, self.session
-        );
+        out.extend_from_slice(br#","kind":"op.intent","operation":""#);
+        push_ids(self.operation, self.session, out);
         if let Some(binds) = self.binds {
-            let _ = write!(out, r#","binds":{binds}"#);
+            push_number(r#","binds":"#, binds.into(), out);
         }
         if let Some(commitment) = &self.bind_commitment {
             out.extend_from_slice(br#","bind_commitment":""#);
@@ -156,7 +151,9 @@ impl Intent<'_> {
             out.push(b'"');
         }
         if let Some(approval) = &self.approval {
-            let _ = write!(out, r#","approval":"{approval}""#);
+            out.extend_from_slice(br#","approval":""#);
+            out.extend_from_slice(&approval.text());
+            out.push(b'"');
         }
         push_members(&self.judgement.json, out);
     }
@@ -189,27 +186,39 @@ impl Outcome<'_> {
     /// Appends the entry at `unix_us` (microseconds) to `out`.
     pub fn encode(&self, unix_us: u64, out: &mut Vec<u8>) {
         begin(unix_us, out);
-        let _ = write!(
-            out,
-            r#","kind":"op.outcome","operation":"{}","session":"{}","result":"{}","rows":{},"bytes":{},"masked":{},"took_us":{}"#,
-            self.operation, self.session, self.result, self.rows, self.bytes, self.masked, self.took_us
-        );
+        out.extend_from_slice(br#","kind":"op.outcome","operation":""#);
+        push_ids(self.operation, self.session, out);
+        out.extend_from_slice(br#","result":""#);
+        out.extend_from_slice(self.result.as_bytes());
+        push_number(r#"","rows":"#, self.rows, out);
+        push_number(r#","bytes":"#, self.bytes, out);
+        push_number(r#","masked":"#, self.masked, out);
+        push_number(r#","took_us":"#, self.took_us, out);
         // An upstream may send anything here; only a well-formed code is worth keeping.
         if let Some(code) = self
             .sqlstate
             .filter(|c| c.len() == 5 && c.bytes().all(|b| b.is_ascii_alphanumeric()))
         {
-            let _ = write!(out, r#","sqlstate":"{code}""#);
+            out.extend_from_slice(br#","sqlstate":""#);
+            out.extend_from_slice(code.as_bytes());
+            out.push(b'"');
         }
         if let Some(status) = self.status {
-            let _ = write!(out, r#","status":{status}"#);
+            push_number(r#","status":"#, status.into(), out);
         }
         out.push(b'}');
     }
 }
 
-fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
+/// Goes on after the opening quote of the operation's id; ends with the session's.
+fn push_ids(operation: OperationId, session: SessionId, out: &mut Vec<u8>) {
+    out.extend_from_slice(&operation.text());
+    out.extend_from_slice(br#"","session":""#);
+    out.extend_from_slice(&session.text());
+    out.push(b'"');
+}
+
+fn push_number(name: &str, number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    push_decimal(number, out);
 }
