@@ -333,6 +333,7 @@ impl Gateway {
             refused: Refused::new(),
             scopes: Scopes::default(),
         };
+        let workers = Workers::start(config.serve.workers, &journal)?;
         Ok(Self {
             services: Arc::new(services),
             readiness: Arc::new(Readiness {
@@ -340,7 +341,7 @@ impl Gateway {
                 serving: AtomicBool::new(false),
                 draining: AtomicBool::new(false),
             }),
-            workers: Workers::start(config.serve.workers)?,
+            workers,
             state,
             origin,
             connections: Arc::default(),

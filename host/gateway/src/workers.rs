@@ -6,6 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
+use journal::Journal;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +20,8 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` threads; by default one a processor.
-    pub(crate) fn start(count: Option<usize>) -> io::Result<Self> {
+    /// Starts `count` threads; by default one a processor. Each attends to the journal.
+    pub(crate) fn start(count: Option<usize>, journal: &Journal) -> io::Result<Self> {
         let count = match count {
             Some(count) => count,
             None => thread::available_parallelism()?.get(),
@@ -34,11 +35,18 @@ impl Workers {
         for index in 0..count {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             workers.handles.push(runtime.handle().clone());
-            let stop = workers.stop.clone();
+            let (stop, journal) = (workers.stop.clone(), journal.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || runtime.block_on(stop.cancelled()))?;
+                .spawn(move || {
+                    runtime.block_on(async {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            never = journal.attend() => match never {},
+                        }
+                    });
+                })?;
             workers.threads.push(thread);
         }
         Ok(workers)

@@ -5,6 +5,7 @@
 //! time and the next gathers while it is; nobody is told "durable" before `fdatasync` said so.
 //! A failed write or sync ends the log: it is never tried again.
 
+mod attend;
 mod wait;
 mod writer;
 
@@ -20,6 +21,8 @@ use tokio::sync::watch;
 use crate::block::{ENTRY_BYTES_MAX, FRAME_HEADER_BYTES, HEADER_BYTES};
 use crate::segment::{LAST_WORDS_BYTES, Wal, WriteError};
 
+pub use attend::Attend;
+use attend::Attended;
 pub use wait::Durable;
 pub(crate) use writer::run as run_writer;
 
@@ -142,6 +145,8 @@ struct State {
     /// Bytes of the block being committed.
     committing: Option<usize>,
     waiters: Vec<(u64, Waker)>,
+    /// The event loops that wake their own, by number; `None` for one that has gone.
+    attended: Vec<Option<Attended>>,
     /// The writer thread waits on its condition.
     parked: bool,
     /// The writer thread waits without a time limit: an append must wake it.
@@ -169,6 +174,7 @@ impl Core {
                 count: 0,
                 committing: None,
                 waiters: Vec::new(),
+                attended: Vec::new(),
                 parked: false,
                 asleep: false,
                 wanted: false,
@@ -324,11 +330,15 @@ impl Core {
                             }
                             waits
                         });
+                        let loops = state.attended.iter_mut().flatten();
+                        let loops = loops.filter_map(|here| here.committed(size).then(|| here.waker.clone()));
+                        woken.extend(loops);
                     }
                 }
                 Err(dead) => self.die(&mut state, dead, &mut woken),
             }
-            let more = !state.waiters.is_empty() && state.count > 0;
+            let waits = state.attended.iter().flatten().any(Attended::waits);
+            let more = (waits || !state.waiters.is_empty()) && state.count > 0;
             state.wanted |= state.closed;
             if state.wanted {
                 self.ask_writer(&mut state);
@@ -367,6 +377,7 @@ impl Core {
         tracing::error!(reason = %dead.reason, "the journal cannot be written any more");
         state.dead.get_or_insert(dead);
         woken.extend(state.waiters.drain(..).map(|(_, waker)| waker));
+        woken.extend(state.attended.iter().flatten().map(|here| here.waker.clone()));
         state.wanted = true;
         self.writer.notify_one();
     }

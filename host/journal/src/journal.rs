@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::commit::{self, AppendError, CommitMode, Core, Durable, Ticket, Unwritable, unwritable};
+use crate::commit::{self, AppendError, Attend, CommitMode, Core, Durable, Ticket, Unwritable, unwritable};
 use crate::layout::{Layout, sync_dir, write_whole};
 use crate::note::SignedCheckpoint;
 use crate::publish::{Bell, Builder};
@@ -97,6 +97,12 @@ impl Journal {
     /// announced must not happen.
     pub fn durable(&self, ticket: Ticket) -> Durable<'_> {
         Durable::new(&self.shared.core, ticket)
+    }
+
+    /// Has the event loop of the thread that polls it wake what waits there for entries to
+    /// become durable: one wake for each commit, instead of one for each that waits.
+    pub fn attend(&self) -> Attend {
+        Attend::new(Arc::clone(&self.shared.core))
     }
 
     /// Returns who commits at the moment.

@@ -46,7 +46,7 @@ mod unsynced;
 mod verify;
 
 pub use block::ENTRY_BYTES_MAX;
-pub use commit::{AppendError, CommitChoice, CommitMode, Durable, Ticket, Unwritable};
+pub use commit::{AppendError, Attend, CommitChoice, CommitMode, Durable, Ticket, Unwritable};
 pub use journal::Journal;
 pub use note::{Checkpoint, KeyError, NoteFault, SignedCheckpoint};
 pub use open::{OpenError, Options, Recovery};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{CommitMode, Core, Ticket, Unwritable, closed};
+use super::{CommitMode, Core, Ticket, Unwritable, attend, closed};
 
 /// Resolves when an entry, and everything before it, has been synced; or never will be.
 ///
@@ -53,7 +53,7 @@ impl<'a> Durable<'a> {
             .as_ref()
             .is_some_and(|known| known.will_wake(waker))
         {
-            state.waiters.push((self.index, waker.clone()));
+            attend::leave(self.core, &mut state, self.index, waker);
             self.registered = Some(waker.clone());
         }
         // An inline commit under way ends by seeing to those who still wait.

@@ -1,5 +1,9 @@
 //! A log as its writer and readers see it: order, limits, restarts, errors.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake};
+
 use crate::support::{Place, append, entry, wait};
 use journal::{AppendError, CommitChoice, CommitMode, ENTRY_BYTES_MAX, Reader};
 
@@ -180,7 +184,8 @@ fn open_operations_are_reported_until_their_outcome_is_known() {
 
 #[test]
 fn several_runtimes_append_at_once_without_gaps() {
-    for mode in [CommitMode::Inline, CommitMode::Thread] {
+    let modes = [CommitMode::Inline, CommitMode::Thread];
+    for (mode, attends) in modes.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
         let place = Place::new();
         let mut options = place.options();
         options.commit = CommitChoice::Fixed(mode);
@@ -188,7 +193,7 @@ fn several_runtimes_append_at_once_without_gaps() {
         let threads: Vec<_> = (0..4)
             .map(|thread| {
                 let journal = journal.clone();
-                std::thread::spawn(move || runtime_of_waiters(&journal, thread))
+                std::thread::spawn(move || runtime_of_waiters(&journal, thread, attends))
             })
             .collect();
         let mut tickets: Vec<u64> = threads
@@ -212,8 +217,8 @@ fn several_runtimes_append_at_once_without_gaps() {
     }
 }
 
-fn runtime_of_waiters(journal: &journal::Journal, thread: u8) -> Vec<u64> {
-    wait(futures_util::future::join_all((0..8_u8).map(|task| async move {
+fn runtime_of_waiters(journal: &journal::Journal, thread: u8, attends: bool) -> Vec<u64> {
+    let tasks = futures_util::future::join_all((0..8_u8).map(|task| async move {
         let mut tickets = Vec::new();
         for n in 0..200_u64 {
             let ticket = journal
@@ -226,8 +231,105 @@ fn runtime_of_waiters(journal: &journal::Journal, thread: u8) -> Vec<u64> {
             tickets.push(ticket.index());
         }
         tickets
-    })))
+    }));
+    wait(async {
+        if !attends {
+            return tasks.await;
+        }
+        tokio::select! {
+            tickets = tasks => tickets,
+            never = journal.attend() => match never {},
+        }
+    })
     .concat()
+}
+
+/// A waker that counts from where it was woken.
+struct Home {
+    thread: std::thread::Thread,
+    woken: AtomicUsize,
+    from_elsewhere: AtomicUsize,
+}
+
+impl Home {
+    fn here() -> Arc<Self> {
+        Arc::new(Self {
+            thread: std::thread::current(),
+            woken: AtomicUsize::new(0),
+            from_elsewhere: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Wake for Home {
+    fn wake(self: Arc<Self>) {
+        let elsewhere = std::thread::current().id() != self.thread.id();
+        self.from_elsewhere
+            .fetch_add(usize::from(elsewhere), Ordering::SeqCst);
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+#[test]
+fn where_an_event_loop_attends_nobody_else_wakes_who_waits_there() {
+    let place = Place::new();
+    let mut options = place.options();
+    options.commit = CommitChoice::Fixed(CommitMode::Thread);
+    let (journal, _) = journal::Journal::open(&place.log(), options).expect("opens");
+    let (event_loop, waiter) = (Home::here(), Home::here());
+    let mut attend = std::pin::pin!(journal.attend());
+    let mut look = || {
+        let waker = Arc::clone(&event_loop).into();
+        assert!(
+            attend
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    };
+    look();
+    let mut waiting = 0;
+    for n in 0..500 {
+        let ticket = journal
+            .append(|out| out.extend_from_slice(&entry(n)))
+            .expect("appends");
+        let waker = Arc::clone(&waiter).into();
+        let durable = std::pin::pin!(journal.durable(ticket));
+        waiting += usize::from(durable.poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    while waiter.woken.load(Ordering::SeqCst) < waiting {
+        std::thread::park();
+        look();
+    }
+    assert_eq!(waiter.from_elsewhere.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn who_waits_on_a_loop_that_stops_to_attend_is_woken_all_the_same() {
+    let place = Place::new();
+    let mut options = place.options();
+    options.commit = CommitChoice::Fixed(CommitMode::Thread);
+    let (journal, _) = journal::Journal::open(&place.log(), options).expect("opens");
+    wait(async {
+        let mut attend = Box::pin(journal.attend());
+        let _ = std::future::poll_fn(|context| Poll::Ready(attend.as_mut().poll(context))).await;
+        let mut attend = Some(attend);
+        for n in 0..100 {
+            let ticket = journal
+                .append(|out| out.extend_from_slice(&entry(n)))
+                .expect("appends");
+            let mut durable = journal.durable(ticket);
+            let _ =
+                std::future::poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut durable).poll(context)))
+                    .await;
+            if n >= 50 {
+                drop(attend.take());
+                durable.await.expect("durable");
+            }
+        }
+    });
+    assert_eq!(journal.size(), 100);
 }
 
 #[test]
