@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::event::Event;
-use model::{Fault, Grant, Principal, Refusal, SessionId};
+use model::{Fault, Grant, Principal, SessionId};
 use proto::postgres::frame;
 use proto::postgres::relay::{Disguise, Relay, RelayOptions, UpstreamNames};
 use proto::postgres::startup::Startup;
