@@ -37,7 +37,8 @@ pub use listen::{ListenConfig, TlsConfig};
 pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits};
 pub use report::{ConfigFault, ConfigFaults};
 pub use resource::{
-    HttpConfig, HttpLogin, Login, PostgresConfig, ResourceConfig, ResourceKind, UnknownContent,
+    HttpConfig, HttpLogin, Login, PostgresConfig, ResourceConfig, ResourceKind, SshAccount, SshConfig,
+    SshLogin, UnknownContent,
 };
 pub use settings::{
     JournalConfig, LimitsConfig, LogConfig, LogFormat, LogLevel, MaskingKey, ServeConfig, StatementDetail,
@@ -82,6 +83,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// The key of the pseudonyms.
     pub masking_key: MaskingKey,
+    /// The file of the key by which SSH clients know the gateway; made if there is none.
+    pub ssh_host_key: PathBuf,
     /// How much of everything at once.
     pub limits: LimitsConfig,
     /// How the gateway logs.
@@ -212,12 +215,14 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
     let state = state::read(root, folder);
     let policy_files = state::policy_files(root, folder);
     let masking_key = settings::masking_key(root, folder, &state);
+    let ssh_host_key = settings::ssh_host_key(root, folder, &state);
     let config = Config {
         file: file.to_owned(),
         listen: listen?,
         tls,
         console,
         masking_key,
+        ssh_host_key,
         state,
         identities,
         resources,

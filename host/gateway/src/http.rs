@@ -13,7 +13,6 @@ mod dial;
 mod exchange;
 mod forward;
 mod guarded;
-mod hold;
 mod masks;
 mod pass;
 mod pool;

@@ -133,8 +133,33 @@ pub const KEY_BYTES: usize = 32;
 /// # Errors
 /// The file cannot be read or created, or does not hold [`KEY_BYTES`] bytes in hex.
 pub fn own_key(path: &Path) -> Result<Secret, SecretError> {
+    let text = own_file(path, || {
+        let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
+        getrandom::fill(&mut *key).map_err(std::io::Error::other)?;
+        let mut text = Zeroizing::new(vec![0; 2 * KEY_BYTES + 1]);
+        text[2 * KEY_BYTES] = b'\n';
+        hex::encode_to_slice(*key, &mut text[..2 * KEY_BYTES]).map_err(std::io::Error::other)?;
+        Ok(text)
+    })?;
+    let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
+    hex::decode_to_slice(text.expose(), &mut key).map_err(|_| SecretError::NotAKey(path.to_owned()))?;
+    Ok(Secret(key))
+}
+
+/// Returns what stands in `path`; puts there, readable by its owner only, what `make` makes if
+/// there is no such file.
+///
+/// # Errors
+/// The file cannot be read or created.
+pub fn own_file(
+    path: &Path,
+    make: impl FnOnce() -> std::io::Result<Zeroizing<Vec<u8>>>,
+) -> Result<Secret, SecretError> {
     match std::fs::exists(path) {
-        Ok(false) => create_key(path)?,
+        Ok(false) => create(path, make).map_err(|source| SecretError::Uncreatable {
+            path: path.to_owned(),
+            source,
+        })?,
         Ok(true) => {}
         Err(source) => {
             return Err(SecretError::Unreadable {
@@ -143,25 +168,16 @@ pub fn own_key(path: &Path) -> Result<Secret, SecretError> {
             });
         }
     }
-    let text = read_file(path)?;
-    let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
-    hex::decode_to_slice(text.expose(), &mut key).map_err(|_| SecretError::NotAKey(path.to_owned()))?;
-    Ok(Secret(key))
+    read_file(path)
 }
 
-fn create_key(path: &Path) -> Result<(), SecretError> {
+fn create(path: &Path, make: impl FnOnce() -> std::io::Result<Zeroizing<Vec<u8>>>) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
 
-    let uncreatable = |source| SecretError::Uncreatable {
-        path: path.to_owned(),
-        source,
-    };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(uncreatable)?;
+        std::fs::create_dir_all(folder)?;
     }
-    let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
-    getrandom::fill(&mut *key).map_err(|error| uncreatable(std::io::Error::other(error)))?;
-    let text = Zeroizing::new(hex::encode(key.as_slice()));
+    let text = make()?;
     // Written whole under another name first: a crash must not leave half a key behind.
     let draft = path.with_extension("new");
     let _ = std::fs::remove_file(&draft);
@@ -169,18 +185,15 @@ fn create_key(path: &Path) -> Result<(), SecretError> {
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&draft)
-        .map_err(uncreatable)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.write_all(b"\n"))
-        .and_then(|()| file.sync_all())
-        // A hard link, unlike a rename, never replaces a key another process just made.
-        .and_then(|()| match std::fs::hard_link(&draft, path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        })
-        .and_then(|()| std::fs::remove_file(&draft))
-        .map_err(uncreatable)
+        .open(&draft)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    // A hard link, unlike a rename, never replaces a key another process just made.
+    match std::fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        linked => linked?,
+    }
+    std::fs::remove_file(&draft)
 }
 
 /// Why a text is no reference to a secret.

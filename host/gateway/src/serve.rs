@@ -38,7 +38,7 @@ use crate::services::{Scopes, Services};
 use crate::sessions::{Notice, Sessions};
 use crate::state::State;
 use crate::workers::Workers;
-use crate::{admin, http, metrics, plugins, tls};
+use crate::{admin, http, metrics, plugins, ssh, tls};
 
 /// How long sessions have to end once they were told to stop for good.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -58,6 +58,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let metrics = metrics::install().context("the metrics recorder could not be installed")?;
     let postgres = bind(config.listen.postgres).await?;
     let http = bind(config.listen.http).await?;
+    let ssh_listener = bind(config.listen.ssh).await?;
     let admin = bind(config.listen.admin).await?;
     let admin_tls = match &config.tls {
         Some(tls) if config.listen.admin_tls => Some(tls::admin(tls)?),
@@ -82,7 +83,7 @@ pub async fn serve(config: Config) -> Result<()> {
             stop.clone(),
         )));
     }
-    for (protocol, listener) in [("postgres", &postgres), ("http", &http)] {
+    for (protocol, listener) in [("postgres", &postgres), ("http", &http), ("ssh", &ssh_listener)] {
         if let Some(listener) = listener {
             announce(protocol, listener)?;
         }
@@ -94,10 +95,11 @@ pub async fn serve(config: Config) -> Result<()> {
     tokio::select! {
         () = accept(postgres.as_ref(), &gateway, serve_client) => {}
         () = accept(http.as_ref(), &gateway, http::serve_client) => {}
+        () = accept(ssh_listener.as_ref(), &gateway, ssh::serve_client) => {}
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
     }
-    drop((postgres, http));
+    drop((postgres, http, ssh_listener));
     gateway.drain(config.serve.drain).await;
     gateway.close(&stop, background).await
 }
@@ -324,6 +326,7 @@ impl Gateway {
             seats: Seats::new(Some(config.limits.sessions)),
             upstreams: upstreams(config)?,
             http: http::Upstreams::new(config)?,
+            ssh: ssh::Upstreams::new(config)?,
             tls: config.tls.as_ref().map(tls::server).transpose()?,
             http_tls: config.tls.as_ref().map(tls::http).transpose()?,
             plaintext_allowed: config.listen.insecure_plaintext,

@@ -25,6 +25,7 @@ use crate::postgres::{Record, Upstream};
 use crate::refused::Refused;
 use crate::seats::Seats;
 use crate::sessions::Sessions;
+use crate::ssh;
 
 /// How many pairs of principal and resource are told apart before the numbering starts over.
 /// Old numbers are never used again; only what was cached under them is lost.
@@ -66,6 +67,8 @@ pub struct Services {
     pub upstreams: HashMap<String, Arc<Upstream>>,
     /// The HTTP resources.
     pub(crate) http: http::Upstreams,
+    /// The hosts.
+    pub(crate) ssh: ssh::Upstreams,
     /// The certificate shown to clients.
     pub tls: Option<Arc<ServerConfig>>,
     /// The same for HTTP clients, who are also offered HTTP/2.
@@ -98,7 +101,7 @@ impl Services {
     /// Returns the names of all resources, in no order.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &ResourceName> {
         let postgres = self.upstreams.values().map(|upstream| &upstream.name);
-        postgres.chain(self.http.names())
+        postgres.chain(self.http.names()).chain(self.ssh.names())
     }
 
     /// Returns where the gateway's own statements are written down.

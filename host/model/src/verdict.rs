@@ -126,6 +126,8 @@ pub enum Rule {
     TransactionFailed,
     /// The statement does not parse, or holds something the parser's walker does not know.
     Unparsable,
+    /// What it was for cannot be reached, or did not take it.
+    UpstreamUnavailable,
 }
 
 impl Rule {
@@ -149,6 +151,7 @@ impl Rule {
             Self::TaggedUse => "tagged-use",
             Self::TransactionFailed => "transaction-failed",
             Self::Unparsable => "unparsable",
+            Self::UpstreamUnavailable => "upstream-unavailable",
         }
     }
 }

@@ -9,3 +9,4 @@ pub mod http;
 pub mod mask;
 pub mod postgres;
 pub mod session;
+pub mod ssh;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use configuration::{
-    AGENT_POLICY, Configuration, ConsoleOf, Plugin, RESOURCE, WEB, WEB_POLICY, WEB_TOKEN,
+    AGENT_POLICY, Configuration, ConsoleOf, Plugin, RESOURCE, SSH_POLICY, WEB, WEB_POLICY, WEB_TOKEN,
 };
 
 use crate::certificate::Certificate;
@@ -23,6 +23,7 @@ use crate::client::{Target, Tls};
 use crate::http;
 use crate::provider::{CONSOLE_SECRET, GATEWAY_SECRET};
 use crate::service::{Account, START_WAIT_MAX, Service, until};
+use crate::ssh::SshClient;
 use crate::tools;
 
 /// A gateway with its folder: configuration, keys, state. The process may come and go.
@@ -37,6 +38,7 @@ pub struct Gateway {
 struct Addresses {
     postgres: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    ssh: Option<SocketAddr>,
     admin: SocketAddr,
 }
 
@@ -48,8 +50,8 @@ pub struct Home {
     environment: BTreeMap<String, String>,
     authority: Option<PathBuf>,
     journal: PathBuf,
-    /// Whether there are listeners for PostgreSQL and for HTTP.
-    listens: (bool, bool),
+    /// Whether there are listeners for PostgreSQL, for HTTP and for SSH.
+    listens: [bool; 3],
 }
 
 impl Gateway {
@@ -93,6 +95,15 @@ impl Gateway {
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.addresses.http
+    }
+
+    /// Makes a client's folder for OpenSSH.
+    ///
+    /// # Errors
+    /// When there is no SSH listener.
+    pub fn ssh_client(&self) -> Result<SshClient> {
+        let address = self.addresses.ssh.context("no SSH listener")?;
+        SshClient::new(address, &self.home.folder().join("var/ssh_host.key"))
     }
 
     /// Returns the authority that vouches for the gateway, unless it speaks plaintext.
@@ -187,7 +198,11 @@ impl Home {
             environment,
             authority,
             journal,
-            listens: (configuration.server.is_some(), configuration.web.is_some()),
+            listens: [
+                configuration.server.is_some(),
+                configuration.web.is_some(),
+                configuration.ssh.is_some(),
+            ],
         })
     }
 
@@ -206,8 +221,9 @@ impl Home {
                 (None, false) => Some(None),
             };
             Some(Addresses {
-                postgres: found("postgres", self.listens.0)?,
-                http: found("http", self.listens.1)?,
+                postgres: found("postgres", self.listens[0])?,
+                http: found("http", self.listens[1])?,
+                ssh: found("ssh", self.listens[2])?,
                 admin: listening(log, "admin")?,
             })
         })?;

@@ -18,5 +18,6 @@ pub mod postgres;
 pub mod provider;
 pub mod receiver;
 pub mod service;
+pub mod ssh;
 pub mod tools;
 pub mod web;

@@ -14,6 +14,8 @@ pub struct ListenConfig {
     pub postgres: Option<SocketAddr>,
     /// HTTP clients.
     pub http: Option<SocketAddr>,
+    /// SSH clients.
+    pub ssh: Option<SocketAddr>,
     /// API, console, health and metrics.
     pub admin: Option<SocketAddr>,
     /// Whether the admin listener speaks TLS, with the certificate of `[tls]`.
@@ -52,15 +54,15 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
     };
     let postgres = section.parse("postgres", socket_address);
     let http = section.parse("http", socket_address);
-    if !section.has("postgres") && !section.has("http") {
-        let remedy = "name the address for PostgreSQL or HTTP clients, e.g. postgres = \"0.0.0.0:5432\"";
+    let ssh = section.parse("ssh", socket_address);
+    if !["postgres", "http", "ssh"].iter().any(|door| section.has(door)) {
+        let remedy = "name the address for clients, e.g. postgres = \"0.0.0.0:5432\"";
         section.fault("postgres", problem("is missing", remedy));
     }
     let admin = section.parse("admin", socket_address);
     let admin_tls = section.flag("admin_tls");
     check_admin(&section, admin, admin_tls, has_tls);
     let insecure_plaintext = section.flag("insecure_plaintext");
-    section.not_built_yet("ssh", "the SSH listener");
     for (key, address) in [("postgres", postgres), ("http", http)] {
         let Some(address) = address else { continue };
         if insecure_plaintext && !address.ip().is_loopback() {
@@ -86,6 +88,7 @@ pub(super) fn read(root: &Section<'_>, has_tls: bool) -> Option<ListenConfig> {
     Some(ListenConfig {
         postgres,
         http,
+        ssh,
         admin,
         admin_tls,
         insecure_plaintext,

@@ -2,6 +2,7 @@
 
 pub(super) mod http;
 pub(super) mod postgres;
+pub(super) mod ssh;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::settings::choice;
 use crate::secret::SecretRef;
 pub use http::{HttpConfig, HttpLogin, UnknownContent};
 pub use postgres::{Login, PostgresConfig};
+pub use ssh::{SshAccount, SshConfig, SshLogin};
 
 /// One upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +55,8 @@ pub enum ResourceKind {
     Postgres(Box<PostgresConfig>),
     /// HTTP.
     Http(Box<HttpConfig>),
+    /// SSH.
+    Ssh(Box<SshConfig>),
 }
 
 impl ResourceConfig {
@@ -62,6 +66,7 @@ impl ResourceConfig {
         match self.kind {
             ResourceKind::Postgres(_) => "postgres",
             ResourceKind::Http(_) => "http",
+            ResourceKind::Ssh(_) => "ssh",
         }
     }
 
@@ -71,6 +76,7 @@ impl ResourceConfig {
         match &self.kind {
             ResourceKind::Postgres(postgres) => postgres.secrets(),
             ResourceKind::Http(http) => http.secrets(),
+            ResourceKind::Ssh(ssh) => ssh.secrets(),
         }
     }
 
@@ -83,6 +89,7 @@ impl ResourceConfig {
                 roots.map(|path| ("root_certificate", path)).collect()
             }
             ResourceKind::Http(http) => http.files(),
+            ResourceKind::Ssh(ssh) => ssh.files(),
         }
     }
 
@@ -91,7 +98,7 @@ impl ResourceConfig {
     pub fn postgres(&self) -> Option<&PostgresConfig> {
         match &self.kind {
             ResourceKind::Postgres(postgres) => Some(postgres),
-            ResourceKind::Http(_) => None,
+            ResourceKind::Http(_) | ResourceKind::Ssh(_) => None,
         }
     }
 
@@ -100,7 +107,16 @@ impl ResourceConfig {
     pub fn http(&self) -> Option<&HttpConfig> {
         match &self.kind {
             ResourceKind::Http(http) => Some(http),
-            ResourceKind::Postgres(_) => None,
+            ResourceKind::Postgres(_) | ResourceKind::Ssh(_) => None,
+        }
+    }
+
+    /// Returns what only SSH has.
+    #[must_use]
+    pub fn ssh(&self) -> Option<&SshConfig> {
+        match &self.kind {
+            ResourceKind::Ssh(ssh) => Some(ssh),
+            ResourceKind::Postgres(_) | ResourceKind::Http(_) => None,
         }
     }
 }
@@ -172,18 +188,13 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
         ("http", Kind::Http),
         ("ssh", Kind::Ssh),
     ]);
-    let kind = section.require("kind", "write kind = \"postgres\" or kind = \"http\"", kinds);
+    let kind = section.require("kind", "write kind = \"postgres\", \"http\" or \"ssh\"", kinds);
     let specific = match kind {
         Some(Kind::Postgres) => postgres::read(&section, folder)
             .map(Box::new)
             .map(ResourceKind::Postgres),
         Some(Kind::Http) => http::read(&section, folder).map(Box::new).map(ResourceKind::Http),
-        Some(Kind::Ssh) => {
-            let remedy = "use kind = \"postgres\" or kind = \"http\"";
-            section.fault("kind", problem("SSH resources are not built yet", remedy));
-            section.pass_over();
-            None
-        }
+        Some(Kind::Ssh) => ssh::read(&section, folder).map(Box::new).map(ResourceKind::Ssh),
         None => {
             section.pass_over();
             None

@@ -275,19 +275,6 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Refuses a key that a later version will know.
-    pub(super) fn not_built_yet(&self, key: &'static str, what: &str) {
-        if self.take(key).is_some() {
-            self.fault(
-                key,
-                problem(
-                    format!("{what} is not built yet"),
-                    "take this key out until a version that has it",
-                ),
-            );
-        }
-    }
-
     /// Takes every key for known: what they mean depends on one that is wrong.
     pub(super) fn pass_over(&self) {
         self.passed_over.set(true);

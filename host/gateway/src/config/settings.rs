@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::quantity::{duration, size};
+use super::quantity::{duration, size, text};
 use super::report::{Problem, problem};
 use super::section::Section;
 use super::state::StateConfig;
@@ -89,6 +89,16 @@ pub(super) fn masking_key(root: &Section<'_>, folder: &Path, state: &StateConfig
         || MaskingKey::Own(state.database.with_file_name("masking.key")),
         MaskingKey::Given,
     )
+}
+
+/// Reads where the key is kept by which SSH clients know the gateway.
+pub(super) fn ssh_host_key(root: &Section<'_>, folder: &Path, state: &StateConfig) -> PathBuf {
+    let given = root.table("ssh").and_then(|section| {
+        let key = section.parse("host_key", |path| text(path).map(|path| folder.join(path)));
+        section.finish();
+        key
+    });
+    given.unwrap_or_else(|| state.database.with_file_name("ssh_host.key"))
 }
 
 /// Reads a reference to a secret.

@@ -104,7 +104,7 @@ impl Connection {
         }
         let visit = begin()?;
         if let Some(over) = visits.insert(key, Arc::clone(&visit)) {
-            tokio::spawn(over.end("ended by the gateway"));
+            tokio::spawn(async move { over.end("ended by the gateway").await });
         }
         Ok(visit)
     }

@@ -9,24 +9,23 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use model::event::Intent;
 use model::{ApprovalId, Fault, OperationId, Refusal, Rule, Verdict};
 use proto::http::admit::{Admitted, BodyLength, admit};
 use proto::http::problem::{APPROVAL_HEADER, Problem, TokenFault};
 use proto::http::rejection::Rejection;
 use proto::http::route::Found as Route;
-use proto::session::{Operation, Road, Waiting, journal_unavailable};
+use proto::session::{Operation, Road, Waiting};
 
 use super::answer::Told;
 use super::body::{RequestBody, ResponseBody, Streamed};
 use super::connection::{Connection, Running};
-use super::hold::Asking;
 use super::masks::{Masking, Masks};
 use super::pass;
 use super::reading::{self, Read};
 use super::record::Exchange;
 use super::upstream::Found;
 use super::visit::{Visit, digest};
+use crate::asking::Asking;
 use crate::clock;
 use crate::config::UnknownContent;
 use crate::door::{Door, Shut};
@@ -175,7 +174,7 @@ async fn enter(
         .map_err(turned)?;
     // What was revoked before the session was listed did not reach it.
     if let Err(refusal) = visit.still_let_in() {
-        Arc::clone(&visit).end("revoked").await;
+        visit.end("revoked").await;
         return Err(Turned::Refused(refusal));
     }
     Ok(visit)
@@ -255,8 +254,7 @@ impl Arrived {
             self.ask(&mut road, &judged, operation, &whole, &read, judge)
                 .await;
         }
-        let released = write_down(&mut road, &visit).await;
-        released.map_err(Turned::Refused)?;
+        visit.write_down(&mut road).await.map_err(Turned::Refused)?;
         let body = match body {
             Some(body) => RequestBody::whole(body),
             None => self.stream_body(masks.as_ref(), &exchange)?,
@@ -412,55 +410,13 @@ impl Arrived {
         let claimed = self.admitted.header(&APPROVAL_HEADER);
         let claimed = claimed.and_then(|value| ApprovalId::parse(value.to_str().ok()?));
         let asking = Asking {
-            visit: &self.visit,
+            stay: &self.visit.stay,
             operation,
             shown: reading::shown(&self.admitted, read, body),
             head: reading::bound(&self.admitted, read),
-            body,
+            body: Some(body),
             claimed,
         };
-        asking.settle(road, judged, again).await;
-    }
-}
-
-/// Makes the intent durable and takes the request off the road.
-async fn write_down(road: &mut Road<Plain>, visit: &Visit) -> Result<(), Refusal> {
-    let written = match road.operations() {
-        [operation] => match operation.judged() {
-            Some(judged) => {
-                let intent = Intent {
-                    operation: operation.id,
-                    session: visit.asker.session,
-                    judgement: &judged.judgement,
-                    binds: operation.binds,
-                    bind_commitment: operation.bind_commitment,
-                    approval: operation.approval(),
-                };
-                let journal = &visit.services.journal;
-                match journal.append(|out| intent.encode(clock::unix_us(), out)) {
-                    Ok(ticket) => journal.durable(ticket).await.is_ok(),
-                    Err(error) => {
-                        tracing::error!(%error, "an intent could not be written; nothing runs");
-                        false
-                    }
-                }
-            }
-            None => false,
-        },
-        _ => false,
-    };
-    road.durable(written);
-    let operation = road.leave().and_then(|mut operations| operations.pop());
-    let refusal = operation.map_or_else(|| Some(journal_unavailable()), |operation| operation.refusal());
-    if let Some(refusal) = refusal {
-        return Err(refusal);
-    }
-    // The session may have ended while its intent was written.
-    if visit.is_over() {
-        return Err(visit.ending());
-    }
-    match visit.unrecorded() {
-        Some(refusal) => Err(refusal),
-        None => Ok(()),
+        asking.settle(road, judged, again, |_| {}).await;
     }
 }

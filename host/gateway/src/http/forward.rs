@@ -158,14 +158,7 @@ impl Spent {
             masked,
             took_us: now_us.saturating_sub(self.began_us),
         };
-        let written = self
-            .visit
-            .services
-            .journal
-            .append(|out| outcome.encode(now_us, out));
-        if let Err(error) = written {
-            tracing::error!(%error, operation = %self.operation, "an outcome could not be written");
-        }
+        self.visit.outcome(&outcome);
         self.visit.runs(false);
     }
 }

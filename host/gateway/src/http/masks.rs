@@ -6,15 +6,15 @@ use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use model::mask::{Action, CellFormat, CellMasker, Change, Column, Field, MaskFault, Plan, Planned, Shape};
+use model::mask::{Action, Plan, Planned};
 use model::{Fault, Refusal, Rule, Tag};
 use plugin::ActivePlan;
 use proto::http::body::{BodyKind, BodyMask, BodyMasks};
 use proto::http::content::{BodyClass, MediaType};
 use proto::http::json::Paths;
-use proto::mask::FieldCells;
 
 use super::upstream::Upstream;
+use crate::maskers::{Cells, plan_field};
 use crate::services::Services;
 
 /// How many sets of revealed tags are kept prepared: principals differ by few groups.
@@ -182,34 +182,6 @@ impl Masking {
     }
 }
 
-/// The guests of one body's fields.
-struct Cells(Vec<Option<Box<dyn CellMasker + Send>>>);
-
-impl Cells {
-    fn of(plans: &[Option<Arc<ActivePlan>>]) -> Self {
-        let cells = plans.iter().map(|plan| plan.as_ref().map(ActivePlan::cells));
-        Self(cells.collect())
-    }
-}
-
-impl FieldCells for Cells {
-    fn mask(&mut self, field: usize, cells: &Column) -> Result<Change, MaskFault> {
-        let fault = |reason: &str| MaskFault {
-            plugin: model::PluginName::new("none"),
-            reason: reason.to_owned(),
-        };
-        let Some(masker) = self.0.get_mut(field).and_then(Option::as_mut) else {
-            return Err(fault("no guest"));
-        };
-        let rows = u32::try_from(cells.len()).map_err(|_| fault("too many cells"))?;
-        let mut changes = masker.mask(rows, slice::from_ref(cells))?;
-        match (changes.pop(), changes.is_empty()) {
-            (Some(change), true) => Ok(change),
-            _ => Err(fault("column count")),
-        }
-    }
-}
-
 impl Upstream {
     /// Returns the masks for those to whom `revealed` is revealed.
     pub(super) fn masks(&self, services: &Services, revealed: BTreeSet<Tag>) -> Result<Arc<Masks>, Refusal> {
@@ -244,12 +216,12 @@ impl Upstream {
         let mut actions = Vec::new();
         let mut plans = Vec::new();
         for tag in &hidden {
-            let (action, plan) = self.plan(services, tag.as_str(), vec![tag.clone()])?;
+            let (action, plan) = plan_field(services, &self.maskers, &self.name, Some(tag))?;
             actions.push(action);
             plans.push(plan);
         }
         let (content, plan) = if self.config.scan_untagged {
-            self.plan(services, "", Vec::new())?
+            plan_field(services, &self.maskers, &self.name, None)?
         } else {
             (keep(), None)
         };
@@ -273,36 +245,6 @@ impl Upstream {
             plans,
             headers,
         })
-    }
-
-    /// Asks the maskers what becomes of one class of values.
-    fn plan(
-        &self,
-        services: &Services,
-        name: &str,
-        tags: Vec<Tag>,
-    ) -> Result<(Planned, Option<Arc<ActivePlan>>), String> {
-        let shape = Shape {
-            fields: vec![Field {
-                name: name.to_owned(),
-                origin: if name.is_empty() {
-                    String::new()
-                } else {
-                    format!("{}:{name}", self.name)
-                },
-                native_type: "text".to_owned(),
-                format: CellFormat::Utf8,
-                tags,
-            }],
-        };
-        let maskers = services.gate.plugins.maskers();
-        let active = maskers
-            .plan(&self.maskers, &shape)
-            .map_err(|fault| fault.to_string())?;
-        let action = active.plan.actions.first().cloned();
-        let action = action.ok_or("a plan without an action")?;
-        let calls = action.action == Action::Call;
-        Ok((action, calls.then_some(active)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! All of them carry the same credential, so it does not matter whose request is next. One that
 //! has seen an error, or a switch of protocols, never comes back.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use hyper::client::conn::{http1, http2};
 
 use super::body::RequestBody;
 use super::dial::{DialError, Sender, Target};
+use crate::mutex::lock;
 
 /// How many idle connections are kept: more only helps when hundreds of clients come in bursts.
 const IDLE_MAX: usize = 128;
@@ -106,8 +107,4 @@ impl Pool {
         let at = at.or_else(|| idle.len().checked_sub(1))?;
         Some(idle.remove(at).sender)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -245,6 +245,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Rule::TransactionFailed => StatusCode::FORBIDDEN,
         Rule::SessionEnded => StatusCode::UNAUTHORIZED,
         Rule::Unparsable => StatusCode::BAD_REQUEST,
+        Rule::UpstreamUnavailable => StatusCode::BAD_GATEWAY,
         Rule::ClassifierFailed | Rule::JournalUnavailable | Rule::RecordingFailed => {
             StatusCode::SERVICE_UNAVAILABLE
         }

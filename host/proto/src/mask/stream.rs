@@ -60,9 +60,9 @@ pub enum StreamError {
 impl StreamMask {
     /// Makes ready for a stream. Guests are called for field 0.
     #[must_use]
-    pub fn new(mask: FieldMask) -> Self {
-        let keeps = mask.keeps();
-        let masks: Arc<[FieldMask]> = [mask].into();
+    pub fn new(masks: Arc<[FieldMask; 1]>) -> Self {
+        let keeps = masks[FIELD].keeps();
+        let masks: Arc<[FieldMask]> = masks;
         Self {
             lines: Outlet::new(Arc::clone(&masks)),
             parts: Outlet::new(masks),

@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::issuer::{AUDIENCE, ISSUER, Issuer};
 use crate::postgres::{DATABASE, Postgres};
+use crate::ssh::BOX;
 use crate::tools;
 
 /// The resource's name, which clients give as the database.
@@ -25,6 +26,14 @@ pub const WEB_POLICY: &str = r#"permit (
   principal in Group::"agents",
   action in [Action::"connect", Action::"execute"],
   resource == Resource::"web"
+);
+"#;
+
+/// What the group `agents` may do over SSH in most tests.
+pub const SSH_POLICY: &str = r#"permit (
+  principal in Group::"agents",
+  action in [Action::"connect", Action::"execute"],
+  resource == Resource::"box"
 );
 "#;
 
@@ -66,6 +75,8 @@ pub struct Configuration<'a> {
     pub web: Option<(u16, String)>,
     /// Tags of the HTTP service, each with a place in its JSON: those of `tags` take it on, too.
     pub web_tags: Vec<(&'static str, &'static str)>,
+    /// The host behind it as well: the lines of its resource [`BOX`].
+    pub ssh: Option<String>,
     /// Further tables at the end.
     pub further: String,
     /// The console, if there is one.
@@ -164,8 +175,6 @@ impl<'a> Configuration<'a> {
         let masks = r#"{ "pii.ssn" = "keep-last-4", "pii.card" = "keep-last-4", "pii.email" = "null" }"#;
         Self {
             server: Some(server),
-            issuer,
-            policy: AGENT_POLICY.to_owned(),
             tags: vec![
                 ("pii.ssn", vec!["public.customers.ssn"]),
                 ("pii.card", vec!["public.customers.card"]),
@@ -175,9 +184,22 @@ impl<'a> Configuration<'a> {
                 Plugin::new("redact", "masker", masks),
                 Plugin::new("sql-risk", "classifier", "{}"),
             ],
+            ..Self::bare(issuer, AGENT_POLICY)
+        }
+    }
+
+    /// Returns a configuration with nothing behind it.
+    fn bare(issuer: &'a Issuer, policy: &str) -> Self {
+        Self {
+            server: None,
+            issuer,
+            policy: policy.to_owned(),
+            tags: Vec::new(),
+            plugins: Vec::new(),
             resource: String::new(),
             web: None,
             web_tags: Vec::new(),
+            ssh: None,
             further: String::new(),
             console: None,
             plaintext: false,
@@ -192,21 +214,17 @@ impl<'a> Configuration<'a> {
     #[must_use]
     pub fn web(port: u16, issuer: &'a Issuer, lines: &str) -> Self {
         Self {
-            server: None,
-            issuer,
-            policy: WEB_POLICY.to_owned(),
-            tags: Vec::new(),
-            plugins: Vec::new(),
-            resource: String::new(),
             web: Some((port, lines.to_owned())),
-            web_tags: Vec::new(),
-            further: String::new(),
-            console: None,
-            plaintext: false,
-            journal: None,
-            binary: None,
-            environment: Vec::new(),
-            log_level: "info",
+            ..Self::bare(issuer, WEB_POLICY)
+        }
+    }
+
+    /// Returns a configuration with a host and nothing else behind it.
+    #[must_use]
+    pub fn ssh(lines: &str, issuer: &'a Issuer) -> Self {
+        Self {
+            ssh: Some(lines.to_owned()),
+            ..Self::bare(issuer, SSH_POLICY)
         }
     }
 
@@ -231,7 +249,12 @@ impl<'a> Configuration<'a> {
             }
         }
         if let Some((port, lines)) = &self.web {
-            self.write_web(&mut text, *port, lines)?;
+            let upstream = format!("upstream = \"http://127.0.0.1:{port}\"");
+            let login = "login = { bearer = \"env:STAGE_WEB_TOKEN\" }";
+            self.write_other(&mut text, (WEB, "http"), &format!("{upstream}\n{login}\n{lines}"))?;
+        }
+        if let Some(lines) = &self.ssh {
+            self.write_other(&mut text, (BOX, "ssh"), lines)?;
         }
         for (name, columns) in &self.tags {
             let mut placed = Vec::new();
@@ -266,6 +289,9 @@ impl<'a> Configuration<'a> {
         }
         if self.web.is_some() {
             writeln!(text, "http = \"127.0.0.1:0\"")?;
+        }
+        if self.ssh.is_some() {
+            writeln!(text, "ssh = \"127.0.0.1:0\"")?;
         }
         match self.plaintext {
             true => writeln!(text, "insecure_plaintext = true\n")?,
@@ -312,10 +338,9 @@ impl<'a> Configuration<'a> {
         names
     }
 
-    fn write_web(&self, text: &mut String, port: u16, lines: &str) -> Result<()> {
-        writeln!(text, "[[resource]]\nname = \"{WEB}\"\nkind = \"http\"")?;
-        writeln!(text, "upstream = \"http://127.0.0.1:{port}\"")?;
-        writeln!(text, "login = {{ bearer = \"env:STAGE_WEB_TOKEN\" }}")?;
+    /// Writes a resource that has all plugins.
+    fn write_other(&self, text: &mut String, (name, kind): (&str, &str), lines: &str) -> Result<()> {
+        writeln!(text, "[[resource]]\nname = \"{name}\"\nkind = \"{kind}\"")?;
         for (key, kind) in [("maskers", "masker"), ("classifiers", "classifier")] {
             let plugins = self.plugins.iter().filter(|plugin| plugin.kind == kind);
             let names: Vec<&str> = plugins.map(|plugin| plugin.name.as_str()).collect();

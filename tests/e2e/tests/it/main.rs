@@ -20,6 +20,7 @@ mod races;
 mod recordings;
 mod refusals;
 mod revocations;
+mod ssh;
 mod stage;
 mod tokens;
 

@@ -26,7 +26,7 @@ fn stream(action: Action) -> StreamMask {
         action,
     };
     let mask = FieldMask::compile(FIELD, &planned, &PseudonymKey::new([7; 32]));
-    StreamMask::new(mask.expect("a plan that compiles"))
+    StreamMask::new([mask.expect("a plan that compiles")].into())
 }
 
 /// Feeds pieces with a flush after each where it is marked, and ends.

@@ -30,6 +30,7 @@ pub const fn sqlstate(rule: Rule) -> &'static str {
         Rule::Locked | Rule::SessionEnded => "57P01",
         Rule::TransactionFailed => "25P02",
         Rule::Unparsable => "42601",
+        Rule::UpstreamUnavailable => "08006",
     }
 }
 

@@ -1,5 +1,5 @@
-//! A request that waits for people: bounded, because clients give up; after that it is answered
-//! with the approval's id, and the same request, sent again, runs once they agreed.
+//! A request or command that waits for people: bounded, because clients give up; after that it is
+//! answered with the approval's id, and the same, sent again, runs once they agreed.
 
 use std::sync::Arc;
 
@@ -9,55 +9,56 @@ use proto::session::{Answer, Road, Waiting};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::visit::Visit;
 use crate::approvals::{Approvals, Asked, Left, Question};
 use crate::clock;
 use crate::gate::{JudgedPlain, Plain};
+use crate::stay::Stay;
 
-/// A request as people decide about it.
-pub(super) struct Asking<'a> {
-    pub(super) visit: &'a Arc<Visit>,
-    pub(super) operation: OperationId,
+/// A request or command as people decide about it.
+pub(crate) struct Asking<'a> {
+    pub(crate) stay: &'a Arc<Stay>,
+    pub(crate) operation: OperationId,
     /// What people are shown.
-    pub(super) shown: String,
-    /// The canonical head: method, target and the headers that count.
-    pub(super) head: Vec<u8>,
-    /// The body as it goes upstream.
-    pub(super) body: &'a [u8],
+    pub(crate) shown: String,
+    /// What it is, in its one form: of a request method, target and the headers that count.
+    pub(crate) head: Vec<u8>,
+    /// The body of a request as it goes upstream; `None` where there is no such thing.
+    pub(crate) body: Option<&'a [u8]>,
     /// The approval that the client names.
-    pub(super) claimed: Option<ApprovalId>,
+    pub(crate) claimed: Option<ApprovalId>,
 }
 
 /// A session that waits, and does not any more when this is dropped: the client is gone.
 struct Waiter {
     approvals: Approvals,
     approval: ApprovalId,
-    visit: Arc<Visit>,
+    stay: Arc<Stay>,
     left: Left,
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
         let (approvals, approval, left) = (self.approvals.clone(), self.approval, self.left);
-        let session = self.visit.asker.session;
-        self.visit.status.hold(None);
+        let session = self.stay.asker.session;
+        self.stay.status.hold(None);
         tokio::spawn(async move { approvals.leave(approval, session, left).await });
     }
 }
 
 impl Asking<'_> {
-    /// Takes the held request of `road` through: asks, waits, and uses the approval up. `again`
-    /// judges it once more.
-    pub(super) async fn settle(
+    /// Takes the held operation of `road` through: asks, waits, and uses the approval up. `again`
+    /// judges it once more; `waits` is told the approval that people are asked for, if they are.
+    pub(crate) async fn settle(
         &self,
         road: &mut Road<Plain>,
         asked_by: &Arc<JudgedPlain>,
         again: impl Fn() -> Arc<JudgedPlain>,
+        waits: impl FnOnce(ApprovalId),
     ) {
         let Waiting::Approval { until_us, .. } = road.waiting() else {
             return;
         };
-        let answer = self.answer(road, asked_by, again, until_us).await;
+        let answer = self.answer(road, asked_by, (again, waits), until_us).await;
         match answer {
             Some(answer) => road.answer(answer, clock::unix_us()),
             None => road.tick(until_us),
@@ -69,10 +70,10 @@ impl Asking<'_> {
         &self,
         road: &mut Road<Plain>,
         asked_by: &Arc<JudgedPlain>,
-        again: impl Fn() -> Arc<JudgedPlain>,
+        (again, waits): (impl Fn() -> Arc<JudgedPlain>, impl FnOnce(ApprovalId)),
         until_us: u64,
     ) -> Option<Answer<Plain>> {
-        let approvals = &self.visit.services.approvals;
+        let approvals = &self.stay.services.approvals;
         let content = self.content();
         if let Err(refusal) = self.check_claim(content).await {
             return Some(Answer::Refuse(refusal));
@@ -89,36 +90,37 @@ impl Asking<'_> {
         let mut waiter = Waiter {
             approvals: approvals.clone(),
             approval,
-            visit: Arc::clone(self.visit),
+            stay: Arc::clone(self.stay),
             left: Left::Gone,
         };
         if let Some(mut waiting) = waiting {
-            self.visit.status.hold(Some(approval));
+            self.stay.status.hold(Some(approval));
+            waits(approval);
             let left = until_us.saturating_sub(clock::unix_us());
             let end = Instant::now() + std::time::Duration::from_micros(left);
-            let ended = self.visit.ended();
+            let ended = self.stay.ended();
             let standing = tokio::select! {
                 standing = waiting.decided() => standing,
                 () = tokio::time::sleep_until(end) => {
                     waiter.left = Left::TimedOut;
                     return None;
                 }
-                () = ended.cancelled() => return Some(Answer::Refuse(self.visit.ending())),
+                () = ended.cancelled() => return Some(Answer::Refuse(self.stay.ending())),
             };
             if standing != Standing::Approved {
                 return Some(Answer::Refuse(approvals.refusal(approval).await));
             }
         }
-        let logins = &self.visit.services.logins;
+        let logins = &self.stay.services.logins;
         if let Err(refusal) = logins
-            .still_hold(&self.visit.login, &self.visit.asker.principal)
+            .still_hold(&self.stay.login, &self.stay.asker.principal)
             .await
         {
             // What people agreed to can be sent again, by whoever is known again.
             waiter.left = Left::TimedOut;
             return Some(Answer::Refuse(refusal));
         }
-        if let Err(refusal) = self.visit.still_let_in() {
+        if let Err(refusal) = self.stay.still_let_in() {
             return Some(Answer::Refuse(refusal));
         }
         let judged = again();
@@ -136,15 +138,15 @@ impl Asking<'_> {
 
     /// Returns what exactly an approval of the request is for.
     fn content(&self) -> ContentHash {
-        let (services, principal) = (&self.visit.services, &self.visit.asker.principal);
+        let (services, principal) = (&self.stay.services, &self.stay.asker.principal);
         let content = Content {
-            protocol: "http",
+            protocol: self.stay.ground.protocol,
             operation: &self.head,
             runs: &[],
-            binds: Some(self.body),
+            binds: self.body,
             principal: &principal.key(),
             delegation: &principal.delegation_keys(),
-            resource: self.visit.upstream.name.as_str(),
+            resource: self.stay.ground.resource.as_str(),
             policy: services.gate.policy.hash(),
             surroundings: &[],
         };
@@ -159,8 +161,8 @@ impl Asking<'_> {
         let Some(claimed) = self.claimed else {
             return Ok(());
         };
-        let own = self.visit.asker.principal.key();
-        let known = self.visit.services.approvals.get(claimed).await.ok().flatten();
+        let own = self.stay.asker.principal.key();
+        let known = self.stay.services.approvals.get(claimed).await.ok().flatten();
         let known = known.map(|kept| kept.approval);
         match known.filter(|approval| approval.requester.key() == own && approval.content == content) {
             Some(approval) => {
@@ -179,8 +181,8 @@ impl Asking<'_> {
     }
 
     fn question(&self, judged: &JudgedPlain, content: ContentHash) -> Question {
-        let upstream = &self.visit.upstream;
-        let asker = &self.visit.asker;
+        let ground = &self.stay.ground;
+        let asker = &self.stay.asker;
         let Plain { facts, assessment } = &judged.analysis;
         let (policies, quorum) = match &judged.verdict {
             Verdict::Hold { policies, quorum, .. } => (policies.clone(), quorum.clone()),
@@ -193,11 +195,11 @@ impl Asking<'_> {
         });
         let names: Vec<String> = names.take(NAMES_SHOWN).collect();
         let case = Case {
-            protocol: "http".to_owned(),
+            protocol: ground.protocol.to_owned(),
             title: format!(
                 "{} on {} by {}",
                 names.join(", "),
-                upstream.name,
+                ground.resource,
                 asker.principal.subject
             ),
             operation: self.shown[..end].to_owned(),
@@ -217,13 +219,13 @@ impl Asking<'_> {
             subject: Subject::Operation,
             content,
             requester: Arc::clone(&asker.principal),
-            resource: upstream.name.clone(),
+            resource: ground.resource.clone(),
             session: Some(asker.session),
             operation: Some(self.operation),
             quorum,
             case,
-            decide_within: upstream.decide_within,
-            use_within: upstream.use_within,
+            decide_within: ground.decide_within,
+            use_within: ground.use_within,
         }
     }
 }
@@ -247,5 +249,5 @@ fn changed() -> Refusal {
         Fault::Operator,
         "what people agreed to is not what would run now",
     )
-    .hint("send the request again to ask anew")
+    .hint("send it again to ask anew")
 }

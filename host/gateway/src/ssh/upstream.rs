@@ -1,0 +1,156 @@
+//! One configured host and what is known of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Result;
+use model::mask::Plan;
+use model::{Fault, PluginName, Refusal, ResourceName, Rule};
+use plugin::ActivePlan;
+use proto::mask::FieldMask;
+use russh::server;
+
+use super::keys::own_host_key;
+use super::settings;
+use crate::config::{Config, ResourceConfig, SshConfig};
+use crate::gate::Aim;
+use crate::maskers::{Cells, plan_field};
+use crate::mutex::lock;
+use crate::seats::Seats;
+use crate::services::Services;
+use crate::stay::Ground;
+
+/// One host.
+pub(crate) struct Upstream {
+    pub(super) name: ResourceName,
+    pub(super) config: SshConfig,
+    classifiers: Vec<PluginName>,
+    maskers: Vec<PluginName>,
+    pub(super) hold_for: Duration,
+    decide_within: Duration,
+    use_within: Duration,
+    seats: Arc<Seats>,
+    /// The mask of what comes out, and under which version it was planned.
+    mask: Mutex<Option<(u128, Arc<Mask>)>>,
+}
+
+/// What masks the output of one host.
+pub(super) struct Mask {
+    pub(super) field: Arc<[FieldMask; 1]>,
+    plans: Vec<Option<Arc<ActivePlan>>>,
+}
+
+impl Mask {
+    /// Returns the guests for one stream.
+    pub(super) fn cells(&self) -> Cells {
+        Cells::of(&self.plans)
+    }
+}
+
+impl Upstream {
+    fn new(resource: &ResourceConfig, ssh: &SshConfig) -> Self {
+        Self {
+            name: resource.name.clone(),
+            config: ssh.clone(),
+            classifiers: resource.classifiers.clone(),
+            maskers: resource.maskers.clone(),
+            hold_for: resource.hold_for,
+            decide_within: resource.decide_within,
+            use_within: resource.use_within,
+            seats: Seats::new(resource.max_sessions),
+            mask: Mutex::default(),
+        }
+    }
+
+    /// What a judgement is about.
+    pub(super) fn aim(&self) -> Aim<'_> {
+        Aim {
+            resource: &self.name,
+            classifiers: &self.classifiers,
+            protocol: "ssh",
+        }
+    }
+
+    /// What a session is on.
+    pub(super) fn ground(&self) -> Ground {
+        Ground {
+            resource: self.name.clone(),
+            protocol: "ssh",
+            seats: Arc::clone(&self.seats),
+            decide_within: self.decide_within,
+            use_within: self.use_within,
+        }
+    }
+
+    /// Returns what masks output; `None` where nothing is to be masked.
+    pub(super) fn mask(&self, services: &Services) -> Result<Option<Arc<Mask>>, Refusal> {
+        if !self.config.scan_untagged {
+            return Ok(None);
+        }
+        let version = services.gate.version(0);
+        let mut known = lock(&self.mask);
+        if let Some((_, mask)) = known.as_ref().filter(|(known, _)| *known == version) {
+            return Ok(Some(Arc::clone(mask)));
+        }
+        let mask = self.plan(services).map_err(|error| {
+            tracing::error!(resource = %self.name, error, "output cannot be masked");
+            let message = "what comes back could not be masked, so nothing is run";
+            Refusal::new(Rule::MaskerFailed, Fault::Plugin, message)
+                .hint("the operator finds the reason in the gateway's log")
+        })?;
+        let mask = Arc::new(mask);
+        *known = Some((version, Arc::clone(&mask)));
+        Ok(Some(mask))
+    }
+
+    fn plan(&self, services: &Services) -> Result<Mask, String> {
+        let (action, plan) = plan_field(services, &self.maskers, &self.name, None)?;
+        let actions = Plan {
+            actions: vec![action],
+        };
+        let fields = FieldMask::compile_all(&actions, &services.pseudonym_key);
+        let field = fields.map_err(|error| error.to_string())?.pop();
+        Ok(Mask {
+            field: Arc::new([field.ok_or("a plan without a field")?]),
+            plans: vec![plan],
+        })
+    }
+}
+
+/// All hosts, and what the gateway shows clients.
+#[derive(Default)]
+pub(crate) struct Upstreams {
+    by_name: HashMap<String, Arc<Upstream>>,
+    pub(super) server: Option<Arc<server::Config>>,
+}
+
+impl Upstreams {
+    /// Prepares what is configured.
+    ///
+    /// # Errors
+    /// The gateway's own host key cannot be had.
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        let resources = config.resources.iter();
+        let hosts = resources.filter_map(|resource| Some((resource, resource.ssh()?)));
+        let by_name = hosts.map(|(resource, ssh)| {
+            let upstream = Upstream::new(resource, ssh);
+            (resource.name.as_str().to_owned(), Arc::new(upstream))
+        });
+        let by_name = by_name.collect();
+        let server = match config.listen.ssh {
+            Some(_) => Some(Arc::new(settings::server(own_host_key(&config.ssh_host_key)?))),
+            None => None,
+        };
+        Ok(Self { by_name, server })
+    }
+
+    /// Returns the names of all.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ResourceName> {
+        self.by_name.values().map(|upstream| &upstream.name)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Upstream>> {
+        self.by_name.get(name).cloned()
+    }
+}
