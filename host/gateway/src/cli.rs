@@ -11,6 +11,7 @@ pub mod grants;
 mod head;
 pub(crate) use head::Head;
 pub mod journal;
+pub mod login;
 pub mod remote;
 pub mod replay;
 pub mod revoke;
@@ -84,6 +85,8 @@ pub enum Command {
     Lift(revoke::LiftArgs),
     /// List who is connected.
     Sessions(sessions::SessionsArgs),
+    /// Get what logs in over SSH in the place of a token: a certificate, or a ticket.
+    Login(login::LoginArgs),
     /// Review who has access.
     #[command(subcommand)]
     Access(access::AccessCommand),

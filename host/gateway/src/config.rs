@@ -41,7 +41,8 @@ pub use resource::{
     SshLogin, UnknownContent,
 };
 pub use settings::{
-    JournalConfig, LimitsConfig, LogConfig, LogFormat, LogLevel, MaskingKey, ServeConfig, StatementDetail,
+    JournalConfig, LimitsConfig, LogConfig, LogFormat, LogLevel, MaskingKey, ServeConfig, SshKeys,
+    StatementDetail,
 };
 pub use state::StateConfig;
 pub use tag::{BodyPath, ColumnName, TagConfig};
@@ -83,8 +84,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// The key of the pseudonyms.
     pub masking_key: MaskingKey,
-    /// The file of the key by which SSH clients know the gateway; made if there is none.
-    pub ssh_host_key: PathBuf,
+    /// The gateway's own keys of SSH.
+    pub ssh: SshKeys,
     /// How much of everything at once.
     pub limits: LimitsConfig,
     /// How the gateway logs.
@@ -215,14 +216,14 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
     let state = state::read(root, folder);
     let policy_files = state::policy_files(root, folder);
     let masking_key = settings::masking_key(root, folder, &state);
-    let ssh_host_key = settings::ssh_host_key(root, folder, &state);
+    let ssh = settings::ssh(root, folder, &state);
     let config = Config {
         file: file.to_owned(),
         listen: listen?,
         tls,
         console,
         masking_key,
-        ssh_host_key,
+        ssh,
         state,
         identities,
         resources,

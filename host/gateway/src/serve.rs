@@ -88,6 +88,9 @@ pub async fn serve(config: Config) -> Result<()> {
             announce(protocol, listener)?;
         }
     }
+    if let Some(listener) = &ssh_listener {
+        let _ = gateway.services.ssh.port.set(listener.local_addr()?.port());
+    }
     gateway.readiness.serving.store(true, Ordering::Release);
 
     let mut terminate = signal(SignalKind::terminate())?;

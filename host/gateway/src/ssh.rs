@@ -9,6 +9,7 @@
 mod channel;
 mod client;
 mod connection;
+pub(crate) mod credentials;
 mod dial;
 mod keys;
 mod output;

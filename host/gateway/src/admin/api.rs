@@ -15,6 +15,7 @@ pub(crate) mod plugins;
 pub(crate) mod recording;
 pub(crate) mod review;
 pub(crate) mod sessions;
+mod ssh;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -68,6 +69,8 @@ pub(super) fn routes() -> Routes {
         .at("/api/v1/sessions/{id}/end", post(sessions::end))
         .at("/api/v1/sessions/{id}/recording", get(recording::read))
         .at("/api/v1/explain", post(explain::ask))
+        .at("/api/v1/ssh/certificates", post(ssh::certify))
+        .at("/api/v1/ssh/tickets", post(ssh::ticket))
         .at("/api/v1/plugins", get(plugins::list))
         .at("/api/v1/events", get(events::follow))
         .at("/api/v1/openapi.json", get(openapi::show))

@@ -15,7 +15,7 @@ use super::Site;
 use super::listener::Peer;
 use super::problem::Problem;
 use crate::clock;
-use crate::identity::FOR_CLIENT;
+use crate::identity::{FOR_CLIENT, Login};
 use crate::services::Services;
 
 /// The challenge to whoever brings no token.
@@ -32,6 +32,8 @@ pub(crate) struct Caller {
     pub(crate) principal: Arc<Principal>,
     /// When the token ends, in seconds of Unix time.
     pub(crate) expires: u64,
+    /// What is known of the login behind the token.
+    pub(crate) login: Login,
 }
 
 impl FromRequestParts<Site> for Caller {
@@ -62,6 +64,7 @@ impl FromRequestParts<Site> for Caller {
         Ok(Self {
             principal: Arc::new(verified.principal),
             expires: verified.expires,
+            login: verified.login,
         })
     }
 }

@@ -90,6 +90,18 @@ impl Remote {
         })
     }
 
+    /// Returns the token, without asking anybody.
+    pub(crate) fn token(&self) -> Result<token::Token, Failure> {
+        token::read(self.token_file.as_deref())
+    }
+
+    /// Returns the gateway's name.
+    pub(crate) fn host(&self) -> Result<String, Failure> {
+        let url = self.base()?;
+        let host = url.host_str().unwrap_or_default();
+        Ok(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+    }
+
     fn base(&self) -> Result<Url, Failure> {
         let wrong = |reason: String| Failure::new(EXIT_USAGE, reason);
         let text = match &self.url {

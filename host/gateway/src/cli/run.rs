@@ -45,6 +45,7 @@ pub fn command(command: Command) -> u8 {
             Command::Deny(args) => super::approvals::deny(args).await,
             Command::Request(args) => super::grants::request(args).await,
             Command::Grants(args) => super::grants::list(args).await,
+            Command::Login(args) => super::login::login(args).await,
             Command::Revoke(args) => super::revoke::revoke(args).await,
             Command::Locks(args) => super::revoke::list(args).await,
             Command::Lift(args) => super::revoke::lift(args).await,

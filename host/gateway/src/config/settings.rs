@@ -91,14 +91,33 @@ pub(super) fn masking_key(root: &Section<'_>, folder: &Path, state: &StateConfig
     )
 }
 
-/// Reads where the key is kept by which SSH clients know the gateway.
-pub(super) fn ssh_host_key(root: &Section<'_>, folder: &Path, state: &StateConfig) -> PathBuf {
-    let given = root.table("ssh").and_then(|section| {
-        let key = section.parse("host_key", |path| text(path).map(|path| folder.join(path)));
+/// The gateway's own keys of SSH, each in a file; made where there is none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SshKeys {
+    /// By which clients know the gateway.
+    pub host_key: PathBuf,
+    /// With which it signs the certificates of users. No host should trust it: what it signs is for
+    /// the gateway alone.
+    pub authority: PathBuf,
+}
+
+pub(super) fn ssh(root: &Section<'_>, folder: &Path, state: &StateConfig) -> SshKeys {
+    let beside = |name| state.database.with_file_name(name);
+    let mut keys = SshKeys {
+        host_key: beside("ssh_host.key"),
+        authority: beside("ssh_authority.key"),
+    };
+    if let Some(section) = root.table("ssh") {
+        let path = |path: &str| text(path).map(|path| folder.join(path));
+        if let Some(host_key) = section.parse("host_key", path) {
+            keys.host_key = host_key;
+        }
+        if let Some(authority) = section.parse("authority", path) {
+            keys.authority = authority;
+        }
         section.finish();
-        key
-    });
-    given.unwrap_or_else(|| state.database.with_file_name("ssh_host.key"))
+    }
+    keys
 }
 
 /// Reads a reference to a secret.

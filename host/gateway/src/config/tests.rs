@@ -156,7 +156,7 @@ files = []
 tidegate.toml:3: listen.postgres: "everywhere" is not an address with a port
   remedy: write an IP address and a port, e.g. "0.0.0.0:5432" or "[::]:5432"
 tidegate.toml:4: listen.prot: unknown key
-  remedy: known here: postgres, http, admin, admin_tls, insecure_plaintext, ssh
+  remedy: known here: postgres, http, ssh, admin, admin_tls, insecure_plaintext
 tidegate.toml:5: tls.key: is missing
   remedy: name the PEM file of the private key
 tidegate.toml:9: identity[corp].issuer: keys fetched without TLS could be anybody's

@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::channel::{Ask, Control, Terminal, forward};
 use super::connection::{Connection, Entered, Open};
+use super::credentials::{Credentials, NotHeld};
 use super::pump::Side;
 use super::settings;
 use super::transport::Waiting;
@@ -80,6 +81,12 @@ impl Client {
 
     /// Lets somebody in by a token.
     async fn by_token(&mut self, user: &str, token: &str) -> Auth {
+        if Credentials::is_ticket(token) {
+            let resource = Target::parse(user).map_or("", |target| target.resource);
+            let credentials = self.connection.services.ssh.credentials.as_ref();
+            let holder = credentials.map(|held| held.redeem(token, resource, clock::unix_seconds()));
+            return self.by_what_was_given(user, holder).await;
+        }
         let services = &self.connection.services;
         if token.len() > TOKEN_BYTES_MAX {
             services.login_refused(&self.connection.client, None, "a token that is too long");
@@ -97,6 +104,31 @@ impl Client {
                 }
                 self.reject()
             }
+        }
+    }
+
+    /// Lets somebody in by a certificate or a ticket, if the token behind it still holds.
+    async fn by_what_was_given(&mut self, user: &str, holder: Option<Result<Verified, NotHeld>>) -> Auth {
+        let services = &self.connection.services;
+        match holder {
+            Some(Ok(verified)) => {
+                let held = services
+                    .logins
+                    .still_hold(&verified.login, &verified.principal)
+                    .await;
+                match held {
+                    Ok(()) => self.let_in(user, verified).await,
+                    Err(refusal) => {
+                        services.login_refused(&self.connection.client, None, &refusal.message);
+                        self.reject()
+                    }
+                }
+            }
+            Some(Err(why)) => {
+                services.login_refused(&self.connection.client, None, &why.to_string());
+                self.reject()
+            }
+            None => self.reject(),
         }
     }
 
@@ -268,8 +300,14 @@ impl Handler for Client {
         }
     }
 
-    async fn auth_openssh_certificate(&mut self, _: &str, _: &Certificate) -> Result<Auth, Self::Error> {
-        Ok(self.reject())
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Self::Error> {
+        let credentials = self.connection.services.ssh.credentials.as_ref();
+        let holder = credentials.map(|held| held.holder(certificate, clock::unix_seconds()));
+        Ok(self.by_what_was_given(user, holder).await)
     }
 
     async fn channel_open_session(

@@ -13,11 +13,11 @@ use crate::config::SshConfig;
 use crate::secret::{self, Secret};
 use crate::services::random;
 
-/// Returns the gateway's own host key; makes it, readable by its owner only, if there is none.
+/// Returns a key of the gateway's own; makes it, readable by its owner only, if there is none.
 ///
 /// # Errors
 /// The file cannot be read or created, or holds no such key.
-pub(crate) fn own_host_key(path: &Path) -> Result<PrivateKey> {
+pub(super) fn own_key(path: &Path) -> Result<PrivateKey> {
     let text = secret::own_file(path, || {
         let pair = Ed25519Keypair::from_seed(&Zeroizing::new(random()));
         let text = PrivateKey::from(pair).to_openssh(LineEnding::LF);
@@ -25,7 +25,7 @@ pub(crate) fn own_host_key(path: &Path) -> Result<PrivateKey> {
             text.map_err(std::io::Error::other)?.as_bytes().to_vec(),
         ))
     })?;
-    private_key(&text).with_context(|| format!("the SSH host key {}", path.display()))
+    private_key(&text).with_context(|| format!("the SSH key {}", path.display()))
 }
 
 /// Reads a private key without a passphrase.

@@ -1,7 +1,7 @@
 //! One configured host and what is known of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,9 +9,11 @@ use model::mask::Plan;
 use model::{Fault, PluginName, Refusal, ResourceName, Rule};
 use plugin::ActivePlan;
 use proto::mask::FieldMask;
+use russh::keys::PublicKey;
 use russh::server;
 
-use super::keys::own_host_key;
+use super::credentials::Credentials;
+use super::keys::own_key;
 use super::settings;
 use crate::config::{Config, ResourceConfig, SshConfig};
 use crate::gate::Aim;
@@ -123,13 +125,19 @@ impl Upstream {
 pub(crate) struct Upstreams {
     by_name: HashMap<String, Arc<Upstream>>,
     pub(super) server: Option<Arc<server::Config>>,
+    /// What clients log in with that cannot send a token; `None` without a listener.
+    pub(crate) credentials: Option<Credentials>,
+    /// The gateway's host key, as clients keep it.
+    pub(crate) host_key: Option<PublicKey>,
+    /// Where it listens, once it does.
+    pub(crate) port: OnceLock<u16>,
 }
 
 impl Upstreams {
     /// Prepares what is configured.
     ///
     /// # Errors
-    /// The gateway's own host key cannot be had.
+    /// The gateway's own keys cannot be had.
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let resources = config.resources.iter();
         let hosts = resources.filter_map(|resource| Some((resource, resource.ssh()?)));
@@ -138,11 +146,17 @@ impl Upstreams {
             (resource.name.as_str().to_owned(), Arc::new(upstream))
         });
         let by_name = by_name.collect();
-        let server = match config.listen.ssh {
-            Some(_) => Some(Arc::new(settings::server(own_host_key(&config.ssh_host_key)?))),
-            None => None,
+        let mut upstreams = Self {
+            by_name,
+            ..Self::default()
         };
-        Ok(Self { by_name, server })
+        if config.listen.ssh.is_some() {
+            let host_key = own_key(&config.ssh.host_key)?;
+            upstreams.host_key = Some(host_key.public_key().clone());
+            upstreams.server = Some(Arc::new(settings::server(host_key)));
+            upstreams.credentials = Some(Credentials::new(own_key(&config.ssh.authority)?));
+        }
+        Ok(upstreams)
     }
 
     /// Returns the names of all.

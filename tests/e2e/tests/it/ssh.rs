@@ -1,6 +1,7 @@
 //! SSH through the gateway, with OpenSSH's own programs on both sides.
 
 mod holds;
+mod logins;
 mod masks;
 mod streams;
 mod transfers;
@@ -149,7 +150,7 @@ fn a_host_with_another_key_gets_neither_credential_nor_command() -> Result<()> {
 #[test]
 fn what_reaches_further_than_the_host_is_refused() -> Result<()> {
     let stage = SshStage::new("")?;
-    let jump = stage.ssh(&["-W", "10.0.0.1:22"])?;
+    let jump = stage.ssh(&["-o", "LogLevel=INFO", "-W", "10.0.0.1:22"])?;
     assert!(!jump.status.success());
     assert!(err(&jump).contains("administratively prohibited"), "{jump:?}");
     let agent = stage.client.ssh(

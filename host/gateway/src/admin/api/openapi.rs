@@ -9,7 +9,9 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{approvals, events, explain, grants, journal, locks, me, plugins, recording, review, sessions};
+use super::{
+    approvals, events, explain, grants, journal, locks, me, plugins, recording, review, sessions, ssh,
+};
 
 /// The description as the handlers make it.
 #[derive(OpenApi)]
@@ -41,6 +43,8 @@ use super::{approvals, events, explain, grants, journal, locks, me, plugins, rec
         journal::list,
         recording::read,
         explain::ask,
+        ssh::certify,
+        ssh::ticket,
         plugins::list,
         events::follow,
         show,

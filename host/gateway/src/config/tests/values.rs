@@ -15,7 +15,7 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     (
         "kind     = \"postgres\"",
         "kind = \"ssh\"",
-        "SSH resources are not built yet",
+        "resource[customers].host_keys: is missing: nobody would know the host from another",
     ),
     (
         "kind     = \"postgres\"",
