@@ -2,8 +2,8 @@
 //! runs it there under the gateway's own account, and masks what comes back.
 //!
 //! `connection` takes a client in and is its session; `client` answers what the library calls;
-//! `channel` is the way of one operation; `pump` moves its bytes, `output` masks and records
-//! them; `dial` reaches hosts. `transport` is why nobody can make the gateway keep more than it
+//! `channel` runs what a channel begins with, and `errand` is the way of each operation before it
+//! runs; `pump` moves bytes, `output` masks and records them, `files` knows each file; `dial` reaches hosts. `transport` is why nobody can make the gateway keep more than it
 //! can, and why a session can always be ended.
 
 mod channel;
@@ -11,6 +11,8 @@ mod client;
 mod connection;
 pub(crate) mod credentials;
 mod dial;
+mod errand;
+mod files;
 mod keys;
 mod output;
 mod pump;

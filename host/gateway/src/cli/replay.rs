@@ -4,6 +4,8 @@
 //! recorded came from clients and servers and is not trusted: it is parsed within bounds and
 //! nothing of it reaches the terminal raw. What was not kept is said to be missing.
 
+mod cast;
+mod channels;
 mod copy;
 mod decode;
 mod exchanges;
@@ -24,6 +26,7 @@ use journal::recording::{Event, RecordingReader, ReplayError};
 use journal::{ReadError, Reader};
 use model::SessionId;
 
+use self::channels::Channels;
 use self::decode::Decoder;
 use self::exchanges::Exchanges;
 use self::find::Session;
@@ -54,6 +57,10 @@ pub struct ReplayArgs {
     /// Show everything at once. This is the default.
     #[arg(long)]
     pub instant: bool,
+    /// Write the first terminal of an SSH session to this file as asciicast v3, for players of
+    /// terminal recordings, instead of showing anything.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "speed", "instant"])]
+    pub asciicast: Option<PathBuf>,
     /// How many rows of each result to show.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub rows: usize,
@@ -66,7 +73,8 @@ configuration, 74 if something could not be read.
 Examples:
   tidegate replay 0192f0c1-2345-7abc-8def-0123456789ab --config tidegate.toml
   tidegate replay 0192f0c1-2345 --speed 4
-  tidegate replay 0192f0c1 --json --rows 1000";
+  tidegate replay 0192f0c1 --json --rows 1000
+  tidegate replay 0192f0c1 --asciicast session.cast && asciinema play session.cast";
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -79,7 +87,10 @@ fn speed(text: &str) -> Result<f64, String> {
 pub async fn command(args: ReplayArgs) -> u8 {
     let mut out = io::BufWriter::new(io::stdout());
     let done = match open(&args) {
-        Ok(place) => replay(&place, (0, &args.session), &shape(&args), &mut out).await,
+        Ok(place) => match &args.asciicast {
+            Some(file) => cast::write(&place, &args.session, file).await,
+            None => replay(&place, (0, &args.session), &shape(&args), &mut out).await,
+        },
         Err(failure) => Err(failure),
     };
     let done = done.and_then(|()| out.flush().map_err(|error| Failure::of_output(&error)));
@@ -147,8 +158,10 @@ pub(crate) async fn replay(
         .map_err(|error| replay_failure(&error))?
     {
         match (segment.protocol.as_str(), &decoder) {
-            ("postgres", Protocol::Postgres(_)) | ("http", Protocol::Http(_)) => {}
+            ("postgres", Protocol::Postgres(_)) | ("http", Protocol::Http(_)) | ("ssh", Protocol::Ssh(_)) => {
+            }
             ("http", Protocol::Postgres(_)) => decoder = Protocol::Http(Exchanges::default()),
+            ("ssh", Protocol::Postgres(_)) => decoder = Protocol::Ssh(Channels::default()),
             (other, _) => {
                 let protocol = super::terminal::quote(other);
                 return Err(Failure::new(
@@ -180,6 +193,7 @@ pub(crate) async fn replay(
 enum Protocol {
     Postgres(Box<Decoder>),
     Http(Exchanges),
+    Ssh(Channels),
 }
 
 impl Protocol {
@@ -187,6 +201,7 @@ impl Protocol {
         match self {
             Self::Postgres(decoder) => decoder.event(event),
             Self::Http(exchanges) => exchanges.event(event),
+            Self::Ssh(channels) => channels.event(event),
         }
     }
 
@@ -194,6 +209,7 @@ impl Protocol {
         match self {
             Self::Postgres(decoder) => decoder.shown(),
             Self::Http(exchanges) => exchanges.shown(),
+            Self::Ssh(channels) => channels.shown(),
         }
     }
 
@@ -201,6 +217,7 @@ impl Protocol {
         match self {
             Self::Postgres(decoder) => decoder.finish(),
             Self::Http(exchanges) => exchanges.finish(),
+            Self::Ssh(channels) => channels.finish(),
         }
     }
 }

@@ -1,38 +1,34 @@
-//! The way of one operation: judged, maybe held, written down, run, and written down again.
+//! What a channel begins with, from the request to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::event::Outcome;
-use model::{ApprovalId, Fault, OperationId, Refusal, Rule};
-use proto::session::{Operation, Road, Waiting};
+use model::{Fault, OperationId, Refusal, Rule};
 use proto::ssh::facts::{Around, Start, facts};
 use proto::ssh::record::Part;
+use proto::ssh::sftp::Sftp;
 use russh::server::{self, ChannelOpenHandle};
-use russh::{ChannelOpenFailure, Pty, Sig, client};
+use russh::{ChannelId, ChannelOpenFailure, Pty, Sig, client};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Entered, Open};
+use super::errand::{Errand, Spent, bind};
+use super::files::Files;
 use super::output::{ChannelTape, ERRORS, Output};
 use super::pump::{Ended, Pump, Sender, Side};
 use super::upstream::Mask;
-use crate::asking::Asking;
 use crate::clock;
 use crate::config::UnknownContent;
-use crate::gate::{Plain, Reading};
 
 /// The status of a command that was refused: found, and not run.
 const REFUSED: u32 = 126;
 
 /// The status of a command of which nobody knows how it ended.
 const LOST: u32 = 255;
-
-/// How often a client is told again that it waits.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// The client's terminal.
 #[derive(Clone, Debug)]
@@ -88,53 +84,21 @@ impl Ask {
         }
     }
 
-    /// Has it judged, asks people where they are to agree, and makes the intent durable.
     async fn travel(&self) -> Result<Released, Refusal> {
-        let (stay, upstream) = (&self.entered.stay, &self.entered.upstream);
-        if stay.is_over() {
-            return Err(stay.ending());
-        }
-        let operation = stay.operation();
+        let entered = &self.entered;
         let around = Around {
-            account: &self.entered.account.name,
+            account: &entered.account.name,
             terminal: self.terminal.is_some(),
             environment: &self.environment,
         };
-        let facts = facts(&self.start, around);
-        let shown = self.start.shown();
-        let mask = upstream.mask(&stay.services)?;
-        let impossible = self.impossible(mask.as_deref());
-        let judge = || {
-            let reading = Reading {
-                text: &shown,
-                facts: &facts,
-                refusal: impossible.clone(),
-                key: None,
-            };
-            stay.services
-                .gate
-                .judge_plain(&stay.asker, &upstream.aim(), reading)
+        let mask = entered.upstream.mask(&entered.stay.services)?;
+        let errand = Errand {
+            shown: self.start.shown(),
+            facts: facts(&self.start, around),
+            bound: self.bound(),
+            impossible: self.impossible(mask.as_deref()),
         };
-        let judged = judge();
-        stay.services.meters.judged(&judged.verdict);
-        let mut road: Road<Plain> = Road::new(upstream.hold_for);
-        road.enter(&mut vec![Operation::new(operation, None, None)]);
-        road.judge(Arc::clone(&judged), clock::unix_us());
-        if matches!(road.waiting(), Waiting::Approval { .. }) {
-            let asking = Asking {
-                stay,
-                operation,
-                shown: shown.clone(),
-                head: self.bound(),
-                body: None,
-                claimed: None,
-            };
-            let waits = CancellationToken::new();
-            let _until_answered = waits.clone().drop_guard();
-            let tell = |approval| self.tell_that_it_waits(approval, waits);
-            asking.settle(&mut road, &judged, judge, tell).await;
-        }
-        stay.write_down(&mut road).await?;
+        let operation = errand.travel(entered, &self.side.write).await?;
         Ok(Released { operation, mask })
     }
 
@@ -142,15 +106,11 @@ impl Ask {
     /// it.
     fn bound(&self) -> Vec<u8> {
         let mut bound = self.start.bytes();
-        let mut part = |bytes: &[u8]| {
-            bound.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-            bound.extend_from_slice(bytes);
-        };
-        part(self.entered.account.name.as_bytes());
-        part(&[u8::from(self.terminal.is_some())]);
+        bind(&mut bound, self.entered.account.name.as_bytes());
+        bind(&mut bound, &[u8::from(self.terminal.is_some())]);
         for (name, value) in &self.environment {
-            part(name.as_bytes());
-            part(value.as_bytes());
+            bind(&mut bound, name.as_bytes());
+            bind(&mut bound, value.as_bytes());
         }
         bound
     }
@@ -182,19 +142,6 @@ impl Ask {
         }
     }
 
-    fn tell_that_it_waits(&self, approval: ApprovalId, answered: CancellationToken) {
-        let write = Arc::clone(&self.side.write);
-        let line = format!("tidegate: waiting for somebody to agree: approval {approval}\n");
-        tokio::spawn(answered.run_until_cancelled_owned(async move {
-            loop {
-                if write.send(ERRORS, line.clone().into()).await.is_err() {
-                    return;
-                }
-                tokio::time::sleep(TOLD_EVERY).await;
-            }
-        }));
-    }
-
     /// Runs it on the host.
     async fn go(self, released: Released) {
         let entered = Arc::clone(&self.entered);
@@ -205,21 +152,11 @@ impl Ask {
             Ok(far) => self.pump(far, released.mask.as_deref()).await,
             Err(refusal) => {
                 end(&self.side.write, &told(&refusal), LOST).await;
-                Spent::default()
+                Spent::of("error")
             }
         };
         stay.runs(false);
-        stay.outcome(&Outcome {
-            operation: released.operation,
-            session: stay.asker.session,
-            result: spent.result,
-            sqlstate: None,
-            status: spent.status,
-            rows: 0,
-            bytes: spent.sent,
-            masked: spent.masked,
-            took_us: clock::unix_us().saturating_sub(began_us),
-        });
+        spent.write_down(&entered, released.operation, began_us);
     }
 
     /// Begins it on the host; what is wrong with the host is only logged.
@@ -311,35 +248,34 @@ impl Ask {
         // What is no text is not masked, and not looked at: it was refused where that matters.
         let mask = mask.filter(|_| matches!(start, Start::Exec(_) | Start::Shell));
         let (near, there) = (Arc::clone(&side.write), far.id());
+        let tape = ChannelTape::begin(stay, number, &opened);
+        if matches!(start, Start::Sftp) {
+            let (ended, tape, received) = transfer(&entered, (side, far), tape).await;
+            let spent = conclude(&entered, (&near, there), (&ended, &start), &tape, 0).await;
+            tape.end(ended.status, None, received);
+            drop(open);
+            return spent;
+        }
         let mut pump = Pump {
             near: side,
             far,
             handle,
             controls,
             outputs: [Output::new(mask, unknown), Output::new(mask, unknown)],
-            tape: ChannelTape::begin(stay, number, &opened),
+            tape,
             terminal: terminal.is_some().then(|| (Arc::clone(stay), number)),
             received: AtomicU64::new(0),
         };
         let ended = pump.run(stay.ended(), || stay.ending()).await;
+        let _ = pump.far.write.half.close().await;
         let Pump {
-            far,
             outputs,
             tape,
             received,
             ..
         } = pump;
-        close(&near, &ended, &start).await;
-        let _ = far.write.half.close().await;
-        if let Ok(reached) = entered.reach().await {
-            reached.forget(there);
-        }
-        let spent = Spent {
-            result: result(&ended, &start),
-            status: ended.status,
-            sent: tape.sent(),
-            masked: outputs.iter().map(Output::masked).sum(),
-        };
+        let masked = outputs.iter().map(Output::masked).sum();
+        let spent = conclude(&entered, (&near, there), (&ended, &start), &tape, masked).await;
         let signal = ended.signal.map(|signal| format!("{signal:?}"));
         tape.end(ended.status, signal, received.load(Ordering::Relaxed));
         drop(open);
@@ -347,22 +283,46 @@ impl Ask {
     }
 }
 
-/// What came of an operation.
-struct Spent {
-    result: &'static str,
-    status: Option<u32>,
-    sent: u64,
-    masked: u64,
+/// Carries files until the channel is over; returns how it ended, and how much came.
+async fn transfer(
+    entered: &Entered,
+    (mut near, mut far): (Side<server::Msg>, Side<client::Msg>),
+    mut tape: ChannelTape,
+) -> (Ended, ChannelTape, u64) {
+    let mut files = Files {
+        entered,
+        near: &mut near,
+        far: &mut far,
+        tape: &mut tape,
+        received: 0,
+        status: None,
+        sftp: Sftp::default(),
+        running: HashMap::new(),
+        last: 0,
+    };
+    let ended = files.run(entered.stay.ended()).await;
+    let received = files.received;
+    let _ = far.write.half.close().await;
+    (ended, tape, received)
 }
 
-impl Default for Spent {
-    fn default() -> Self {
-        Self {
-            result: "error",
-            status: None,
-            sent: 0,
-            masked: 0,
-        }
+/// Ends both sides of a channel.
+async fn conclude(
+    entered: &Entered,
+    (near, there): (&Sender<server::Msg>, ChannelId),
+    (ended, start): (&Ended, &Start),
+    tape: &ChannelTape,
+    masked: u64,
+) -> Spent {
+    close(near, ended, start).await;
+    if let Ok(reached) = entered.reach().await {
+        reached.forget(there);
+    }
+    Spent {
+        result: result(ended, start),
+        status: ended.status,
+        sent: tape.sent(),
+        masked,
     }
 }
 

@@ -61,6 +61,16 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Side<S> {
         }
     }
 
+    /// Waits for what comes next; bytes of it count as waiting until [`Side::taken`].
+    pub(super) async fn wait(&mut self) -> Option<ChannelMsg> {
+        self.read.wait().await
+    }
+
+    /// Takes note of bytes that were taken.
+    pub(super) fn taken(&self, bytes: usize) {
+        self.waiting.taken(bytes);
+    }
+
     pub(super) fn id(&self) -> ChannelId {
         self.write.half.id()
     }

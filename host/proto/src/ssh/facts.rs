@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::sftp::FileOperation;
 use model::{Access, CommandFacts, Facts, OperationKind, RelationUse, StatementFacts};
 
 /// What a client asks of the host.
@@ -102,7 +103,7 @@ pub fn facts(start: &Start, around: Around<'_>) -> Facts {
             None => ("exec", OperationKind::Privilege, true),
         },
         Start::Shell => ("shell", OperationKind::Privilege, true),
-        Start::Sftp => ("sftp", OperationKind::Write, true),
+        Start::Sftp => ("sftp", OperationKind::Session, false),
         Start::Forward { .. } => ("forward", OperationKind::Write, true),
     };
     let target = match start {
@@ -134,6 +135,29 @@ pub fn facts(start: &Start, around: Around<'_>) -> Facts {
             target,
         }),
     }
+}
+
+/// Returns the facts of a request over SFTP that names paths.
+#[must_use]
+pub fn file_facts(operation: &FileOperation, around: Around<'_>) -> Facts {
+    let relations = operation.paths.iter().map(|(path, access)| RelationUse {
+        schema: None,
+        name: path.clone(),
+        access: *access,
+        tags: Vec::new(),
+    });
+    let mut facts = facts(&Start::Sftp, around);
+    facts.statements = vec![StatementFacts {
+        verb: format!("sftp {}", operation.verb),
+        writes: operation.kind > OperationKind::Read,
+        utility: true,
+        relations: relations.collect(),
+        ..StatementFacts::bare(operation.kind)
+    }];
+    if let Some(command) = &mut facts.command {
+        command.paths = operation.paths.iter().map(|(path, _)| path.clone()).collect();
+    }
+    facts
 }
 
 /// Returns the verb of a command that a file-transfer client sends by itself, and whether it only

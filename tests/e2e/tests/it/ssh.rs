@@ -3,6 +3,7 @@
 mod holds;
 mod logins;
 mod masks;
+mod recordings;
 mod streams;
 mod transfers;
 

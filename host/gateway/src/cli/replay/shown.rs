@@ -56,6 +56,29 @@ pub(super) enum Shown {
         headers: Vec<(String, String)>,
         body: Body,
     },
+    /// The client had something begun on a host.
+    Command {
+        channel: u64,
+        what: String,
+        command: Option<String>,
+        account: String,
+        terminal: bool,
+    },
+    /// The client got output.
+    Output {
+        channel: u64,
+        errors: bool,
+        text: String,
+    },
+    /// What was begun on a host has ended.
+    Ended {
+        channel: u64,
+        status: Option<u32>,
+        signal: Option<String>,
+        bytes: u64,
+        bytes_not_kept: u64,
+        sha256: String,
+    },
     /// What else one side sent was not kept.
     NotKept {
         side: &'static str,

@@ -64,6 +64,7 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
         | Shown::CopyIn { .. }
         | Shown::Client { .. }
         | Shown::Request { .. }
+        | Shown::Command { .. }
         | Shown::NotKept { side: "client", .. }
         | Shown::Large { side: "client", .. }
         | Shown::Broken { side: "client", .. } => '>',
@@ -119,6 +120,54 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
         } => {
             writeln!(out, "#{exchange} {status}")?;
             message_of(out, headers, body)
+        }
+        Shown::Command {
+            channel,
+            what,
+            command,
+            account,
+            terminal,
+        } => {
+            let on = if *terminal { " on a terminal" } else { "" };
+            write!(out, "#{channel} {} as {}{on}", escape(what), quote(account))?;
+            match command {
+                Some(command) => {
+                    write!(out, ": ")?;
+                    lines(out, command)
+                }
+                None => writeln!(out),
+            }
+        }
+        Shown::Output {
+            channel,
+            errors,
+            text,
+        } => {
+            write!(out, "#{channel}{} ", if *errors { " err" } else { "" })?;
+            lines(out, text.trim_end_matches('\n'))
+        }
+        Shown::Ended {
+            channel,
+            status,
+            signal,
+            bytes,
+            bytes_not_kept,
+            sha256,
+        } => {
+            let how = match (status, signal) {
+                (Some(status), _) => format!("with status {status}"),
+                (None, Some(signal)) => format!("by signal {}", escape(signal)),
+                (None, None) => "and nobody knows how".to_owned(),
+            };
+            write!(out, "#{channel} ended {how}; {bytes} bytes")?;
+            match bytes_not_kept {
+                0 => writeln!(out),
+                kept => writeln!(
+                    out,
+                    ", {kept} of them not kept; SHA-256 of all {}",
+                    escape(sha256)
+                ),
+            }
         }
         Shown::NotKept { side, bytes, sha256 } => {
             writeln!(

@@ -24,11 +24,6 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     ),
     (
         "admin  ",
-        "ssh = \"0.0.0.0:22\"\nadmin",
-        "listen.ssh: the SSH listener is not built yet",
-    ),
-    (
-        "admin  ",
         "insecure_plaintext = true\nadmin",
         "would carry tokens in clear text",
     ),

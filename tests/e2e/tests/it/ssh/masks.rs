@@ -44,3 +44,24 @@ fn what_is_no_text_is_refused_or_passes_as_the_operator_chose() -> Result<()> {
     assert_eq!(done.stdout, b"a\0b");
     Ok(())
 }
+
+#[test]
+fn a_command_that_the_grammar_cannot_follow_is_refused_and_the_gateway_lives() -> Result<()> {
+    let stage = SshStage::with("", |mut configuration| {
+        configuration.plugins = vec![Plugin::new("shell-risk", "classifier", "{}")];
+        configuration.policy(
+            r#"permit (principal in Group::"agents", action == Action::"connect", resource == Resource::"box");
+permit (principal in Group::"agents", action == Action::"execute", resource == Resource::"box")
+when { context.risk < 50 };
+"#,
+        )
+    })?;
+    assert!(stage.ssh(&["echo fine"])?.status.success());
+    let nested = "if true; then ".repeat(5_000);
+    for line in ["<<E$[\t\t", nested.as_str(), "echo x | sh", "r''m x"] {
+        let done = stage.ssh(&[line])?;
+        assert_eq!(done.status.code(), Some(126), "{line:.20}: {done:?}");
+    }
+    assert!(stage.ssh(&["echo fine"])?.status.success());
+    Ok(())
+}

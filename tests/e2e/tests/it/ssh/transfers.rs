@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use e2e::journal;
 use e2e::ssh::BOX;
 use e2e::tools;
 
@@ -96,6 +97,66 @@ fn rsync_and_git_work_as_they_do_without_a_gateway() -> Result<()> {
     assert_eq!(
         std::fs::read_to_string(stage.client.folder().join("again/file"))?,
         "content"
+    );
+    Ok(())
+}
+
+#[test]
+fn each_file_is_an_operation_that_policy_knows_by_its_path() -> Result<()> {
+    let stage = SshStage::with("", |configuration| {
+        configuration.policy(
+            r#"permit (principal in Group::"agents", action == Action::"connect", resource == Resource::"box");
+permit (principal in Group::"agents", action == Action::"execute", resource == Resource::"box")
+when { context.operation has command && context.operation.command.channel == "sftp" && context.operation.kind == "session" };
+permit (principal in Group::"agents", action == Action::"execute", resource == Resource::"box")
+when { context.operation.kind == "read" }
+unless { context.operation has command && context.operation.command.paths.contains("/etc/hostname") };
+"#,
+        )
+    })?;
+    let kept = stage.host.file("kept");
+    std::fs::write(&kept, "content")?;
+    let batch = stage.client.folder().join("batch");
+    std::fs::write(
+        &batch,
+        format!(
+            "get {0} got\nget /etc/hostname never\nrm {0}\nput batch {0}.new\n",
+            kept.display()
+        ),
+    )?;
+    let mut sftp = stage.client.command("sftp", &stage.token)?;
+    let done = sftp
+        .arg(format!("{BOX}@gw"))
+        .stdin(std::fs::File::open(&batch)?)
+        .output()?;
+    let told = super::err(&done);
+    assert_eq!(
+        std::fs::read_to_string(stage.client.folder().join("got"))?,
+        "content"
+    );
+    assert!(
+        !stage.client.folder().join("never").exists() && kept.exists(),
+        "{told}"
+    );
+    assert!(told.contains("ermission denied"), "{told}");
+    let entries = journal::entries(stage.gateway.home())?;
+    let intents = journal::of_kind(&entries, "op.intent");
+    let of = |statement: &str, verdict: &str| {
+        let named = |entry: &&&serde_json::Value| {
+            entry["statement"]
+                .as_str()
+                .is_some_and(|text| text.starts_with(statement))
+                && entry["verdict"] == verdict
+        };
+        intents.iter().filter(named).count()
+    };
+    assert!(
+        of("sftp read", "run") > 0 && of("sftp remove", "refuse") > 0,
+        "{intents:?}"
+    );
+    assert!(
+        of("sftp write", "refuse") > 0 && of("sftp stat /etc/hostname", "refuse") > 0,
+        "{intents:?}"
     );
     Ok(())
 }

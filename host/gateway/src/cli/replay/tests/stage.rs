@@ -150,6 +150,7 @@ pub(super) fn session(n: u8) -> SessionId {
 
 pub(super) fn args(session: &str) -> ReplayArgs {
     ReplayArgs {
+        asciicast: None,
         session: session.to_owned(),
         config: PathBuf::new(),
         json: false,
