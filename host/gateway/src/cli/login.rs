@@ -307,8 +307,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
 
         let folder = tempfile::tempdir().expect("a folder");
-        let made = key(folder.path()).ok().expect("made");
-        let again = key(folder.path()).ok().expect("read");
+        let (Ok(made), Ok(again)) = (key(folder.path()), key(folder.path())) else {
+            panic!("a key is made, and read again");
+        };
         assert_eq!(made.public_key(), again.public_key());
         let mode = fs::metadata(folder.path().join(KEY))
             .expect("there")

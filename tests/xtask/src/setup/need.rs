@@ -34,11 +34,12 @@ impl Purpose {
         let mut needs = vec![Need::Targets, Need::Libclang];
         match self {
             Self::Build => {}
-            Self::Demo => needs.extend([Need::AnyPostgres, Need::Curl]),
+            Self::Demo => needs.extend([Need::AnyPostgres, Need::Curl, Need::Ssh]),
             Self::Bench => needs.extend([Need::AnyPostgres, Need::Pgbouncer]),
             Self::Everything => needs.extend([
                 Need::AnyPostgres,
                 Need::Curl,
+                Need::Ssh,
                 Need::Eighteen,
                 Need::PythonDrivers,
                 Need::NodeDriver,
@@ -64,6 +65,8 @@ pub(super) enum Need {
     AnyPostgres,
     /// curl, the HTTP client.
     Curl,
+    /// OpenSSH's programs of both sides, and what goes over them.
+    Ssh,
     /// PostgreSQL 18.
     Eighteen,
     /// psycopg and asyncpg.
@@ -90,6 +93,7 @@ impl Need {
             Self::Libclang => "libclang",
             Self::AnyPostgres => "postgres",
             Self::Curl => "curl",
+            Self::Ssh => "ssh",
             Self::Eighteen => "postgres-18",
             Self::PythonDrivers => "python",
             Self::NodeDriver => "node",
@@ -108,6 +112,7 @@ impl Need {
             Self::Libclang => "libclang",
             Self::AnyPostgres => "a PostgreSQL server",
             Self::Curl => "curl",
+            Self::Ssh => "OpenSSH's client and server, rsync and git",
             Self::Eighteen => "PostgreSQL 18",
             Self::PythonDrivers => "Python's PostgreSQL drivers",
             Self::NodeDriver => "node and its PostgreSQL driver",
@@ -150,6 +155,11 @@ impl Need {
             Self::Libclang => machine::libclang().is_some(),
             Self::AnyPostgres => machine::has_packaged_postgres() || has_wheel_postgres(),
             Self::Curl => machine::program("curl").is_some(),
+            Self::Ssh => {
+                let server = Path::new("/usr/sbin/sshd").is_file() || machine::program("sshd").is_some();
+                let programs = ["ssh", "scp", "sftp", "ssh-keygen", "rsync", "git"];
+                server && programs.iter().all(|name| machine::program(name).is_some())
+            }
             Self::Eighteen => has_wheel_postgres(),
             Self::PythonDrivers => ["psycopg", "psycopg_binary", "asyncpg"]
                 .iter()
@@ -185,7 +195,7 @@ impl Need {
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
             Self::Axe => npm(package, &[AXE]),
-            Self::Browser | Self::Curl | Self::Jdbc | Self::Pgbouncer => package.map(|p| vec![p]),
+            Self::Browser | Self::Curl | Self::Jdbc | Self::Pgbouncer | Self::Ssh => package.map(|p| vec![p]),
         }
     }
 
@@ -195,6 +205,7 @@ impl Need {
             Self::Libclang => &["libclang-dev"],
             Self::AnyPostgres => &["postgresql", "postgresql-client"],
             Self::Curl => &["curl"],
+            Self::Ssh => &["openssh-server", "openssh-client", "rsync", "git"],
             Self::Eighteen | Self::PythonDrivers => PYTHON,
             Self::NodeDriver | Self::Provider | Self::Axe => &["nodejs", "npm"],
             Self::Browser => &["chromium", "chromium-driver"],

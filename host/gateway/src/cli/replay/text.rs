@@ -121,6 +121,27 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
             writeln!(out, "#{exchange} {status}")?;
             message_of(out, headers, body)
         }
+        Shown::Command { .. } | Shown::Output { .. } | Shown::Ended { .. } => channel(out, what),
+        Shown::NotKept { side, bytes, sha256 } => {
+            writeln!(
+                out,
+                "[{bytes} more bytes of what the {side} sent were not kept; their SHA-256 is {sha256}]"
+            )
+        }
+        Shown::Large { bytes, .. } => writeln!(out, "[a message of {bytes} bytes, not shown]"),
+        Shown::Broken { side, reason } => {
+            writeln!(
+                out,
+                "[from here on nothing can be made of what the {side} sent: {}]",
+                escape(reason)
+            )
+        }
+    }
+}
+
+/// What happened on a channel to a host.
+fn channel(out: &mut dyn Write, what: &Shown) -> io::Result<()> {
+    match what {
         Shown::Command {
             channel,
             what,
@@ -169,20 +190,7 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
                 ),
             }
         }
-        Shown::NotKept { side, bytes, sha256 } => {
-            writeln!(
-                out,
-                "[{bytes} more bytes of what the {side} sent were not kept; their SHA-256 is {sha256}]"
-            )
-        }
-        Shown::Large { bytes, .. } => writeln!(out, "[a message of {bytes} bytes, not shown]"),
-        Shown::Broken { side, reason } => {
-            writeln!(
-                out,
-                "[from here on nothing can be made of what the {side} sent: {}]",
-                escape(reason)
-            )
-        }
+        _ => Ok(()),
     }
 }
 

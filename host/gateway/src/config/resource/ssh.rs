@@ -252,8 +252,8 @@ fn variable(name: &str) -> Result<String, Problem> {
             "write e.g. \"LANG\" or \"LC_*\"",
         ));
     }
-    let reaches = |start: &&str| bare.starts_with(*start) || name.ends_with('*') && start.starts_with(bare);
-    if NEVER.iter().any(|start| reaches(&start)) || NEVER_EXACTLY.contains(&bare) {
+    let reaches = |start: &str| bare.starts_with(start) || name.ends_with('*') && start.starts_with(bare);
+    if NEVER.iter().any(|start| reaches(start)) || NEVER_EXACTLY.contains(&bare) {
         return Err(problem(
             format!("\"{name}\" can make the host run other code"),
             "leave it out",
