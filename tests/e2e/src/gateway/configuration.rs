@@ -338,12 +338,14 @@ impl<'a> Configuration<'a> {
         names
     }
 
-    /// Writes a resource that has all plugins.
+    /// Writes a resource that has all plugins but the classifiers of other protocols.
     fn write_other(&self, text: &mut String, (name, kind): (&str, &str), lines: &str) -> Result<()> {
         writeln!(text, "[[resource]]\nname = \"{name}\"\nkind = \"{kind}\"")?;
+        let own = if kind == "ssh" { "shell-risk" } else { "http-risk" };
         for (key, kind) in [("maskers", "masker"), ("classifiers", "classifier")] {
             let plugins = self.plugins.iter().filter(|plugin| plugin.kind == kind);
-            let names: Vec<&str> = plugins.map(|plugin| plugin.name.as_str()).collect();
+            let names = plugins.map(|plugin| plugin.name.as_str());
+            let names: Vec<&str> = names.filter(|name| judges(name, own)).collect();
             writeln!(text, "{key} = {names:?}")?;
         }
         writeln!(text, "{lines}\n")?;
@@ -388,8 +390,14 @@ impl<'a> Configuration<'a> {
             .iter()
             .filter(|plugin| plugin.kind == kind && works_for(plugin))
             .map(|plugin| plugin.name.as_str())
+            .filter(|name| judges(name, "sql-risk"))
             .collect()
     }
+}
+
+/// Whether a plugin has a say where `own` judges: the other protocols' classifiers know nothing there.
+fn judges(name: &str, own: &str) -> bool {
+    name == own || !["sql-risk", "http-risk", "shell-risk"].contains(&name)
 }
 
 fn write_console(text: &mut String, console: &ConsoleOf) -> Result<()> {

@@ -7,6 +7,8 @@ mod recordings;
 mod streams;
 mod transfers;
 
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::process::Output;
 
 use anyhow::Result;
@@ -181,6 +183,25 @@ fn what_reaches_further_than_the_host_is_refused() -> Result<()> {
         ],
     )?;
     assert_eq!(remote.status.code(), Some(255), "{remote:?}");
+    Ok(())
+}
+
+#[test]
+fn a_connection_goes_on_to_what_is_listed_and_is_an_operation() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let target = listener.local_addr()?;
+    let greeter = std::thread::spawn(move || -> Result<()> {
+        listener.accept()?.0.write_all(b"greetings")?;
+        Ok(())
+    });
+    let stage = SshStage::new(&format!("forward = [\"{target}\"]\n"))?;
+    let done = stage.ssh(&["-W", &target.to_string()])?;
+    assert_eq!(out(&done), "greetings", "{done:?}");
+    greeter.join().map_err(|_| anyhow::anyhow!("it panicked"))??;
+    let entries = journal::entries(stage.gateway.home())?;
+    let intents = journal::of_kind(&entries, "op.intent");
+    assert_eq!(intents[0]["verb"], serde_json::json!(["forward"]));
+    assert_eq!(intents[0]["relations"], serde_json::json!([target.to_string()]));
     Ok(())
 }
 

@@ -47,7 +47,9 @@ fn file(path: &str) -> PathBuf {
     if let Some(rest) = path.strip_prefix("it/") {
         return repository.join("tests/e2e/tests/it").join(rest);
     }
-    let whole = ["host/", "tests/"].iter().any(|root| path.starts_with(root));
+    let whole = ["host/", "plugins/", "tests/"]
+        .iter()
+        .any(|root| path.starts_with(root));
     match whole {
         true => repository.join(path),
         false => repository.join("host/gateway/src").join(path),

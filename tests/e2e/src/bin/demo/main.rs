@@ -6,6 +6,7 @@
 
 mod evidence;
 mod setting;
+mod ssh;
 mod story;
 mod web;
 mod work;
@@ -37,6 +38,9 @@ fn play(once: bool) -> Result<()> {
     web::agent_asks(&mut story, &setting)?;
     web::agent_is_refused(&mut story, &setting)?;
     web::agent_waits(&mut story, &setting)?;
+    ssh::agent_logs_in(&mut story, &setting)?;
+    ssh::agent_looks(&mut story, &setting)?;
+    ssh::agent_is_refused(&mut story, &setting)?;
     let session = evidence::journal_tells(&mut story, &setting)?;
     evidence::exporter_sends(&mut story, &setting)?;
     evidence::session_is_replayed(&mut story, &setting, &session)?;

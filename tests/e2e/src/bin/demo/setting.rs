@@ -1,6 +1,7 @@
 //! What the story plays on: an issuer, a server, a receiver of evidence, and the gateway.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use e2e::gateway::{Configuration, Gateway, Plugin};
 use e2e::issuer::{Issuer, unix_now};
 use e2e::postgres::Postgres;
 use e2e::receiver::Receiver;
+use e2e::ssh::Sshd;
 use e2e::tools::Version;
 use serde_json::json;
 
@@ -59,6 +61,19 @@ permit (
 when { context.operation.verbs.contains("post") && context.risk < 50 };
 permit (principal in Group::"dba", action == Action::"approve", resource == Resource::"web");
 
+// On the host: what shell-risk finds harmless.
+permit (
+  principal in Group::"support-agents",
+  action == Action::"connect",
+  resource == Resource::"box"
+);
+permit (
+  principal in Group::"support-agents",
+  action == Action::"execute",
+  resource == Resource::"box"
+)
+when { context.risk < 50 };
+
 // Database administrators answer, and look after the gateway itself.
 permit (
   principal in Group::"dba",
@@ -80,6 +95,8 @@ pub(crate) struct Setting {
     pub(crate) server: Postgres,
     /// The HTTP service.
     pub(crate) service: Receiver,
+    /// The host.
+    pub(crate) host: Sshd,
     agent: Target,
     /// The token of a database administrator.
     administrator: String,
@@ -104,6 +121,11 @@ impl Setting {
             .plugins
             .push(Plugin::new("http-risk", "classifier", "{}"));
         configuration.web = Some((service.address().port(), "scan_untagged = true".to_owned()));
+        let host = Sshd::start().context("OpenSSH")?;
+        configuration
+            .plugins
+            .push(Plugin::new("shell-risk", "classifier", "{}"));
+        configuration.ssh = Some(format!("{}scan_untagged = true\n", host.resource()?));
         configuration.web_tags = vec![("pii.ssn", "$..ssn")];
         configuration
             .environment
@@ -120,7 +142,7 @@ impl Setting {
             agent.port
         ));
         story.note(
-            "plugins: redact and pii-scan (masks), sql-risk and http-risk (classifiers), splunk-hec (export)",
+            "plugins: redact and pii-scan (masks), sql-risk, http-risk and shell-risk (classifiers), splunk-hec (export)",
         );
         story.note("the agent's password is its OIDC token; the server's password stays with the gateway");
         story.claim(
@@ -132,6 +154,7 @@ impl Setting {
             receiver,
             server,
             service,
+            host,
             agent,
             administrator: issuer.person("dana@example.com", &["dba"])?,
         })
@@ -166,12 +189,26 @@ impl Setting {
         Ok(psql.spawn()?)
     }
 
+    /// Returns where the agent keeps what it logs in with over SSH.
+    pub(crate) fn ssh_folder(&self) -> PathBuf {
+        self.gateway.home().folder().join("agent-ssh")
+    }
+
+    /// Runs a command of the gateway's as the agent.
+    pub(crate) fn as_agent(&self, arguments: &[&str]) -> Result<Output> {
+        self.run_as(&self.agent.password, arguments)
+    }
+
     /// Runs a command of the gateway's as the administrator.
     pub(crate) fn administer(&self, arguments: &[&str]) -> Result<Output> {
+        self.run_as(&self.administrator, arguments)
+    }
+
+    fn run_as(&self, token: &str, arguments: &[&str]) -> Result<Output> {
         let mut command = self.gateway.home().command(arguments);
         command
             .args(["--url", &format!("http://{}", self.gateway.admin())])
-            .env("TIDEGATE_TOKEN", &self.administrator);
+            .env("TIDEGATE_TOKEN", token);
         Ok(command.output()?)
     }
 
@@ -230,6 +267,10 @@ impl Setting {
             "  curl {}-H \"Authorization: Bearer $PGPASSWORD\" {}\n",
             authority.unwrap_or_default(),
             self.gateway.web("/customers/3")
+        );
+        println!(
+            "  ssh -F {} box.tidegate uptime\n",
+            self.ssh_folder().join("config").display()
         );
         let api = format!(
             "--url http://{} --token-file {}",
