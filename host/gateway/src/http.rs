@@ -14,6 +14,7 @@ mod exchange;
 mod forward;
 mod guarded;
 mod masks;
+mod mcp;
 mod pass;
 mod pool;
 mod reading;

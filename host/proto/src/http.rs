@@ -12,6 +12,7 @@ pub mod facts;
 pub mod guard;
 pub mod headers;
 pub mod json;
+pub mod mcp;
 pub mod path;
 pub mod problem;
 pub mod query;

@@ -200,7 +200,7 @@ impl Home {
             journal,
             listens: [
                 configuration.server.is_some(),
-                configuration.web.is_some(),
+                configuration.web.is_some() || configuration.listens_http,
                 configuration.ssh.is_some(),
             ],
         })

@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod http;
 pub mod issuer;
 pub mod journal;
+pub mod mcp;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod provider;

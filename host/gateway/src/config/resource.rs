@@ -186,14 +186,22 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     let kinds = choice(&[
         ("postgres", Kind::Postgres),
         ("http", Kind::Http),
+        ("mcp", Kind::Mcp),
         ("ssh", Kind::Ssh),
     ]);
-    let kind = section.require("kind", "write kind = \"postgres\", \"http\" or \"ssh\"", kinds);
+    let kind = section.require(
+        "kind",
+        "write kind = \"postgres\", \"http\", \"mcp\" or \"ssh\"",
+        kinds,
+    );
     let specific = match kind {
         Some(Kind::Postgres) => postgres::read(&section, folder)
             .map(Box::new)
             .map(ResourceKind::Postgres),
-        Some(Kind::Http) => http::read(&section, folder).map(Box::new).map(ResourceKind::Http),
+        Some(Kind::Http | Kind::Mcp) => http::read(&section, folder).map(|http| {
+            let mcp = matches!(kind, Some(Kind::Mcp));
+            ResourceKind::Http(Box::new(HttpConfig { mcp, ..http }))
+        }),
         Some(Kind::Ssh) => ssh::read(&section, folder).map(Box::new).map(ResourceKind::Ssh),
         None => {
             section.pass_over();
@@ -204,7 +212,7 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     check_scan(&section);
     let classifiers = section.list("classifiers", |name| known.find(name, PluginKind::Classifier));
     let hold_default = match kind {
-        Some(Kind::Http) => HTTP_HOLD_FOR,
+        Some(Kind::Http | Kind::Mcp) => HTTP_HOLD_FOR,
         _ => HOLD_FOR,
     };
     let times = times(&section, hold_default);
@@ -236,6 +244,7 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
 enum Kind {
     Postgres,
     Http,
+    Mcp,
     Ssh,
 }
 

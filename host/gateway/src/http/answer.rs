@@ -1,8 +1,11 @@
 //! The gateway's own answers.
 
 use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use model::{OperationId, Refusal, Rule};
+use proto::http::mcp;
 use proto::http::problem::{Circumstances, Problem};
+use serde_json::Value;
 
 use super::body::ResponseBody;
 use super::connection::Running;
@@ -13,6 +16,8 @@ pub(super) struct Told {
     pub(super) operation: Option<OperationId>,
     /// Where the console is, as people reach it.
     pub(super) console_url: Option<String>,
+    /// The id of the message that is answered, where the Model Context Protocol is spoken.
+    pub(super) message: Option<Value>,
 }
 
 /// After how many seconds it is worth to ask again whether people have answered.
@@ -41,6 +46,13 @@ impl Told {
         let url = approval
             .zip(self.console_url.as_deref())
             .map(|(approval, console)| format!("{console}/approvals/{approval}"));
+        if let Some(id) = &self.message {
+            let body = mcp::refused(id, refusal, url.as_deref());
+            let mut response = Response::new(ResponseBody::own(body, running));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            return response;
+        }
         let circumstances = Circumstances {
             operation: operation.as_deref(),
             approval_url: url.as_deref(),

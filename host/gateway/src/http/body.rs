@@ -15,6 +15,7 @@ use super::connection::Running;
 use super::decode::Decoder;
 use super::forward::Spent;
 use super::masks::Masking;
+use super::mcp::Cut;
 use super::record::BodyTape;
 
 /// Why a body ends before its end. The peer sees no more than that it was cut off: half a body
@@ -27,6 +28,8 @@ pub(super) enum BodyError {
     Mask(String),
     #[error("the body cannot be decoded: {0}")]
     Coding(&'static str),
+    #[error("the list cannot be cut to what may be called: it is too long, or no list")]
+    List,
     #[error("the session has ended")]
     Ended,
     #[error("nothing came for too long")]
@@ -182,6 +185,8 @@ pub(super) struct Passed {
     pub(super) incoming: Incoming,
     pub(super) decoder: Option<Decoder>,
     pub(super) masking: Option<Masking>,
+    /// Keeps a list until it is whole.
+    pub(super) cut: Option<Box<Cut>>,
     pub(super) tape: Option<BodyTape>,
     /// What is to be written down once it is over; also if the client is gone before that.
     pub(super) spent: Option<Spent>,
@@ -279,6 +284,7 @@ impl Passed {
             None => data,
         };
         let passed = mask(self.masking.as_mut(), data)?;
+        let passed = self.keep(passed)?;
         self.record(&passed)?;
         if !self.incoming.is_end_stream() {
             return Ok(passed);
@@ -308,6 +314,11 @@ impl Passed {
             }
             None => rest,
         };
+        let last = self.keep(last)?;
+        let last = match self.cut.take() {
+            Some(cut) => cut.finish().ok_or(BodyError::List)?.into(),
+            None => last,
+        };
         self.record(&last)?;
         self.done = true;
         let bytes = self.tape.as_ref().map_or(0, BodyTape::bytes);
@@ -319,6 +330,18 @@ impl Passed {
         }
         self.running = None;
         Ok(last)
+    }
+
+    /// Keeps back what is to be cut as a whole.
+    fn keep(&mut self, passed: Bytes) -> Result<Bytes, BodyError> {
+        let Some(cut) = &mut self.cut else {
+            return Ok(passed);
+        };
+        if cut.keep(&passed) {
+            Ok(Bytes::new())
+        } else {
+            Err(BodyError::List)
+        }
     }
 
     fn record(&mut self, bytes: &[u8]) -> Result<(), BodyError> {

@@ -1,7 +1,7 @@
 //! The way of one request: received, known, judged, written down, let through, answered.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -9,17 +9,20 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use model::{ApprovalId, Fault, OperationId, Refusal, Rule, Verdict};
+use model::{ApprovalId, Facts, Fault, OperationId, Refusal, Rule, Verdict};
 use proto::http::admit::{Admitted, BodyLength, admit};
+use proto::http::mcp::List;
 use proto::http::problem::{APPROVAL_HEADER, Problem, TokenFault};
 use proto::http::rejection::Rejection;
 use proto::http::route::Found as Route;
 use proto::session::{Operation, Road, Waiting};
+use serde_json::Value;
 
 use super::answer::Told;
 use super::body::{RequestBody, ResponseBody, Streamed};
 use super::connection::{Connection, Running};
 use super::masks::{Masking, Masks};
+use super::mcp;
 use super::pass;
 use super::reading::{self, Read};
 use super::record::Exchange;
@@ -199,6 +202,8 @@ pub(super) struct Released {
     pub(super) exchange: Exchange,
     pub(super) operation: OperationId,
     pub(super) body: RequestBody,
+    /// What of the answer is cut to what the caller may call.
+    pub(super) list: Option<(List, Facts)>,
 }
 
 impl Arrived {
@@ -206,7 +211,8 @@ impl Arrived {
     async fn go(self, mut told: Told, running: Running) -> Response<ResponseBody> {
         let operation = self.visit.operation();
         told.operation = Some(operation);
-        match self.travel(operation).await {
+        let message = OnceLock::new();
+        match self.travel(operation, &message).await {
             Ok(released) => pass::answer(released, told, running).await,
             Err(Turned::Rejected(rejection)) => {
                 told.answer(Some(running), |around| Problem::rejected(&rejection, around))
@@ -214,11 +220,15 @@ impl Arrived {
             Err(Turned::Unknown(fault)) => {
                 told.answer(Some(running), |around| Problem::unauthorized(fault, around))
             }
-            Err(Turned::Refused(refusal)) => told.refuse(Some(running), &refusal),
+            Err(Turned::Refused(refusal)) => {
+                told.message = message.into_inner();
+                told.refuse(Some(running), &refusal)
+            }
         }
     }
 
-    async fn travel(mut self, operation: OperationId) -> Result<Released, Turned> {
+    /// Takes the request along the road; the id of its message is put into `message`.
+    async fn travel(mut self, operation: OperationId, message: &OnceLock<Value>) -> Result<Released, Turned> {
         let visit = Arc::clone(&self.visit);
         let masks = visit.masks().map_err(Turned::Refused)?;
         let exchange = Exchange::of(&visit);
@@ -227,12 +237,19 @@ impl Arrived {
             &reading::target(&self.admitted),
             &self.admitted.headers,
         );
+        if visit.upstream.config.mcp {
+            mcp::check(&self.admitted)?;
+        }
         let mut read = reading::head(&self.admitted, &visit.upstream).map_err(Turned::Rejected)?;
         read.refusal = self.impossible(masks.as_deref());
         let mut body = None;
         if read.refusal.is_none() && reading::needs_body(&self.admitted, &visit.upstream) {
             body = Some(self.read_body(masks.as_ref(), &exchange).await?);
-            reading::body(&mut read, body.as_deref().unwrap_or_default(), &visit.upstream);
+            let whole = body.as_deref().unwrap_or_default();
+            reading::body(&mut read, whole, &self.admitted, &visit.upstream);
+            if let Some(id) = read.call.as_ref().and_then(|call| call.id.clone()) {
+                let _ = message.set(id);
+            }
         }
         let judge = || {
             visit
@@ -265,6 +282,7 @@ impl Arrived {
             exchange,
             operation,
             body,
+            list: read.list(),
         })
     }
 

@@ -10,10 +10,12 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use journal::recording::Direction;
-use proto::http::content::MediaType;
+use model::Facts;
+use proto::http::content::{BodyClass, MediaType};
 use proto::http::headers::{
     Cookies, Cors, Downstream, Origin, Redirects, Upstream as Towards, client_headers, upstream_headers,
 };
+use proto::http::mcp::List;
 use proto::http::path::CanonicalPath;
 use proto::http::problem::{Problem, UpstreamFault};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -27,6 +29,7 @@ use super::dial::{DialError, Sender};
 use super::exchange::{Arrived, Released};
 use super::forward::{Answered, ForwardError, Spent};
 use super::masks::Masks;
+use super::mcp::{self, Cut};
 use super::record::Exchange;
 use super::visit::Visit;
 use crate::config::UnknownContent;
@@ -59,6 +62,7 @@ struct Sent {
     exchange: Exchange,
     spent: Spent,
     response: Response<hyper::body::Incoming>,
+    list: Option<(List, Facts)>,
 }
 
 async fn send(released: Released, mut spent: Spent) -> Result<Sent, Failed> {
@@ -67,8 +71,11 @@ async fn send(released: Released, mut spent: Spent) -> Result<Sent, Failed> {
         masks,
         exchange,
         body,
+        list,
         ..
     } = released;
+    // What is rewritten must come uncompressed, and have no length yet.
+    let rewritten = masks.is_some() || list.is_some();
     let visit = Arc::clone(&arrived.visit);
     let upstream = &visit.upstream;
     let ended = visit.ended();
@@ -79,7 +86,7 @@ async fn send(released: Released, mut spent: Spent) -> Result<Sent, Failed> {
             .await
             .map_err(ForwardError::from)?;
         let http2 = matches!(lent.sender, Sender::Http2(_));
-        let request = match request(&arrived, masks.is_some(), http2, body) {
+        let request = match request(&arrived, rewritten, http2, body) {
             Ok(request) => request,
             Err(rejection) => return Ok(Err(rejection)),
         };
@@ -101,6 +108,7 @@ async fn send(released: Released, mut spent: Spent) -> Result<Sent, Failed> {
                 exchange,
                 spent,
                 response,
+                list,
             })
         }
         Ok(Err(rejection)) => {
@@ -142,6 +150,9 @@ fn request(
         upgrade: admitted.upgrade.is_some() && !http2,
     };
     let mut headers = upstream_headers(admitted, &towards)?;
+    if upstream.config.mcp {
+        mcp::unseal(&arrived.visit, &mut headers)?;
+    }
     if let Some(length) = body.size_hint().exact()
         && (length > 0
             || !matches!(
@@ -201,6 +212,7 @@ impl Sent {
             exchange,
             spent,
             mut response,
+            list,
         } = self;
         let visit = Arc::clone(&arrived.visit);
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -211,7 +223,8 @@ impl Sent {
             spent.failed();
             UpstreamFault::Unmaskable
         };
-        let mut headers = match arrived.client_headers(head.status, &head.headers, masks.is_some()) {
+        let rewritten = masks.is_some() || list.is_some();
+        let mut headers = match arrived.client_headers(head.status, &head.headers, rewritten) {
             Ok(headers) => headers,
             Err(error) => return Err((unmaskable(spent, &error.to_string()), running)),
         };
@@ -219,6 +232,9 @@ impl Sent {
             && let Err(error) = masks.headers(&mut headers)
         {
             return Err((unmaskable(spent, &error), running));
+        }
+        if visit.upstream.config.mcp {
+            mcp::seal(&visit, &mut headers);
         }
         exchange.response(head.status.as_u16(), &headers);
         if let Some(upstream_side) = on_upgrade {
@@ -241,6 +257,12 @@ impl Sent {
             ));
         }
         let (decoder, masking) = match &masks {
+            None if list.is_some() && head.headers.contains_key(CONTENT_ENCODING) => {
+                return Err((
+                    unmaskable(spent, "a list that is compressed cannot be cut"),
+                    running,
+                ));
+            }
             None => (None, None),
             Some(masks) => {
                 let content = MediaType::of(&head.headers);
@@ -263,11 +285,24 @@ impl Sent {
                 }
             }
         };
+        let content = MediaType::of(&head.headers).ok().flatten();
+        let is_stream = content.is_some_and(|content| content.class() == BodyClass::EventStream);
+        let cut = list.map(|(list, facts)| {
+            Box::new(Cut {
+                list,
+                facts,
+                is_stream,
+                max: usize::try_from(visit.upstream.config.body_max).unwrap_or(usize::MAX),
+                visit: Arc::clone(&visit),
+                kept: Vec::new(),
+            })
+        });
         let patience = visit.upstream.config.timeout;
         let passed = Passed {
             incoming,
             decoder,
             masking,
+            cut,
             tape: Some(exchange.body(Direction::ToClient)),
             spent: Some(spent),
             ended: Box::pin(visit.ended().cancelled_owned()),

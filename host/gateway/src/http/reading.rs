@@ -4,17 +4,19 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::header::{self, HeaderName};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use model::{Facts, Fault, Refusal, Rule};
 use proto::http::admit::{Admitted, BodyLength};
 use proto::http::content::BodyClass;
 use proto::http::facts;
+use proto::http::mcp::{Call, List};
 use proto::http::rejection::Rejection;
 use proto::http::route::Found as Route;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use sha2::{Digest as _, Sha256};
 
+use super::mcp;
 use super::upstream::Upstream;
 use crate::gate::Reading;
 
@@ -25,9 +27,17 @@ pub(super) struct Read {
     pub(super) refusal: Option<Refusal>,
     /// By what the judgement is kept; `None` where the body counts too.
     key: Option<String>,
+    /// The message, where the Model Context Protocol is spoken.
+    pub(super) call: Option<Call>,
 }
 
 impl Read {
+    /// What of the answer is cut to what the caller may call.
+    pub(super) fn list(&self) -> Option<(List, Facts)> {
+        let list = self.call.as_ref()?.lists()?;
+        Some((list, self.facts.clone()))
+    }
+
     pub(super) fn as_reading(&self) -> Reading<'_> {
         Reading {
             text: &self.text,
@@ -77,22 +87,37 @@ pub(super) fn head(admitted: &Admitted, upstream: &Upstream) -> Result<Read, Rej
         facts,
         refusal: None,
         key: Some(key),
+        call: None,
     })
 }
 
 /// Whether anything of the body counts for the judgement.
 pub(super) fn needs_body(admitted: &Admitted, upstream: &Upstream) -> bool {
-    !upstream.body_facts.is_empty() && admitted.body != BodyLength::Empty
+    let message = upstream.config.mcp && admitted.method == Method::POST;
+    message || (!upstream.body_facts.is_empty() && admitted.body != BodyLength::Empty)
 }
 
 /// Reads what the operator has chosen of the body. One that cannot be read refuses the request:
 /// policies would judge what is not there.
-pub(super) fn body(read: &mut Read, body: &[u8], upstream: &Upstream) {
+pub(super) fn body(read: &mut Read, body: &[u8], admitted: &Admitted, upstream: &Upstream) {
     read.key = None;
+    if upstream.config.mcp {
+        match mcp::call(admitted, body) {
+            Ok(call) => {
+                call.describe(&mut read.facts);
+                read.text = call.text();
+                read.call = Some(call);
+            }
+            Err(refusal) => read.refusal = Some(refusal),
+        }
+    }
     let Some(request) = &mut read.facts.request else {
         return;
     };
     request.body_bytes = Some(body.len() as u64);
+    if upstream.body_facts.is_empty() {
+        return;
+    }
     match body_facts(body, &upstream.body_facts) {
         Ok(chosen) => request.body.extend(chosen),
         Err(reason) => {

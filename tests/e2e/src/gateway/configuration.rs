@@ -73,6 +73,8 @@ pub struct Configuration<'a> {
     pub resource: String,
     /// The HTTP service behind it as well, with further lines of its resource [`WEB`].
     pub web: Option<(u16, String)>,
+    /// Whether there is an HTTP listener for a resource of `further`.
+    pub listens_http: bool,
     /// Tags of the HTTP service, each with a place in its JSON: those of `tags` take it on, too.
     pub web_tags: Vec<(&'static str, &'static str)>,
     /// The host behind it as well: the lines of its resource [`BOX`].
@@ -198,6 +200,7 @@ impl<'a> Configuration<'a> {
             plugins: Vec::new(),
             resource: String::new(),
             web: None,
+            listens_http: false,
             web_tags: Vec::new(),
             ssh: None,
             further: String::new(),
@@ -287,7 +290,7 @@ impl<'a> Configuration<'a> {
         if self.server.is_some() {
             writeln!(text, "postgres = \"127.0.0.1:0\"")?;
         }
-        if self.web.is_some() {
+        if self.web.is_some() || self.listens_http {
             writeln!(text, "http = \"127.0.0.1:0\"")?;
         }
         if self.ssh.is_some() {

@@ -3,6 +3,7 @@
 mod framing;
 mod holds;
 mod masks;
+mod mcp;
 mod streams;
 
 use anyhow::Result;

@@ -12,6 +12,9 @@ pub(super) const NODE_DRIVER: &str = "pg@8";
 /// An identity provider that people log in with, pinned: a login is made of what it does.
 pub(super) const PROVIDER: [&str; 2] = ["oidc-provider@9.13.3", "jose@6"];
 
+/// The Model Context Protocol's own library, for both sides, pinned: it decides what is spoken.
+const MCP: &str = "@modelcontextprotocol/sdk@1.32.2";
+
 /// What finds pages that not everybody can read, pinned: other versions find other things.
 pub(super) const AXE: &str = "axe-core@4.14.1";
 
@@ -45,6 +48,7 @@ impl Purpose {
                 Need::NodeDriver,
                 Need::Provider,
                 Need::Axe,
+                Need::Mcp,
                 Need::Browser,
                 Need::Jdbc,
                 Need::Pgbouncer,
@@ -77,6 +81,8 @@ pub(super) enum Need {
     Provider,
     /// What tells pages that not everybody can read.
     Axe,
+    /// Node and the library of the Model Context Protocol.
+    Mcp,
     /// Chromium and its driver.
     Browser,
     /// A JDK and the JDBC driver.
@@ -99,6 +105,7 @@ impl Need {
             Self::NodeDriver => "node",
             Self::Provider => "provider",
             Self::Axe => "axe",
+            Self::Mcp => "mcp",
             Self::Browser => "browser",
             Self::Jdbc => "jdbc",
             Self::Pgbouncer => "pgbouncer",
@@ -118,6 +125,7 @@ impl Need {
             Self::NodeDriver => "node and its PostgreSQL driver",
             Self::Provider => "node and an identity provider",
             Self::Axe => "axe, which tells pages that not everybody can read",
+            Self::Mcp => "node and the library of the Model Context Protocol",
             Self::Browser => "Chromium with its driver",
             Self::Jdbc => "a JDK with the JDBC driver",
             Self::Pgbouncer => "pgbouncer",
@@ -169,6 +177,7 @@ impl Need {
                 has_npm("oidc-provider") && has_npm("jose") && machine::program("node").is_some()
             }
             Self::Axe => has_npm("axe-core"),
+            Self::Mcp => has_npm("@modelcontextprotocol/sdk") && machine::program("node").is_some(),
             Self::Browser => {
                 machine::program("chromium").is_some() && machine::program("chromedriver").is_some()
             }
@@ -195,6 +204,7 @@ impl Need {
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
             Self::Axe => npm(package, &[AXE]),
+            Self::Mcp => npm(package, &[MCP]),
             Self::Browser | Self::Curl | Self::Jdbc | Self::Pgbouncer | Self::Ssh => package.map(|p| vec![p]),
         }
     }
@@ -207,7 +217,7 @@ impl Need {
             Self::Curl => &["curl"],
             Self::Ssh => &["openssh-server", "openssh-client", "rsync", "git"],
             Self::Eighteen | Self::PythonDrivers => PYTHON,
-            Self::NodeDriver | Self::Provider | Self::Axe => &["nodejs", "npm"],
+            Self::NodeDriver | Self::Provider | Self::Axe | Self::Mcp => &["nodejs", "npm"],
             Self::Browser => &["chromium", "chromium-driver"],
             Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],
             Self::Pgbouncer => &["pgbouncer"],

@@ -56,6 +56,8 @@ pub struct HttpConfig {
     pub body_max: u64,
     /// How long the upstream may take to begin its answer, and between two parts of it.
     pub timeout: Duration,
+    /// Whether it speaks the Model Context Protocol: `kind = "mcp"`.
+    pub mcp: bool,
 }
 
 impl HttpConfig {
@@ -186,6 +188,7 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<HttpConfig> {
         websocket,
         body_max: body_max.unwrap_or(BODY_MAX),
         timeout: timeout.unwrap_or(TIMEOUT),
+        mcp: false,
     })
 }
 
