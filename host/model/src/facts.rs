@@ -160,7 +160,7 @@ pub struct CommandFacts {
     pub terminal: bool,
     /// The environment that goes with it.
     pub environment: BTreeMap<String, String>,
-    /// The paths of an SFTP operation, as sent and made absolute where that can be told.
+    /// The paths of an SFTP operation, absolute; those of scp, rsync and git as sent.
     pub paths: Vec<String>,
     /// The `host:port` of a forward.
     pub target: Option<String>,

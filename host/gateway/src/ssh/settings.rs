@@ -26,9 +26,9 @@ const REFUSED_AFTER: Duration = Duration::from_secs(1);
 /// How many wrong credentials one connection may try.
 const TRIES_MAX: usize = 6;
 
-/// How many messages of one channel the library queues. It must never wait for its own queue, or
-/// one channel would stop all: what may wait is limited in bytes (see `transport`).
-const QUEUE_MAX: usize = 1 << 24;
+/// How many messages of one channel the library queues. What may wait is limited in bytes (see
+/// `transport`), long before this; it is for peers that send messages with nothing in them.
+const QUEUE_MAX: usize = 8_192;
 
 /// Returns what clients meet.
 pub(super) fn server(host_key: PrivateKey) -> server::Config {

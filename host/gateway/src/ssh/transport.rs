@@ -27,6 +27,9 @@ const WAITING_BYTES_MAX: usize = 4 << 20;
 /// back (its own buffers and those of both kernels) is less.
 const BACKLOG_BYTES_MAX: usize = 48 << 20;
 
+/// What a message costs besides its bytes: a peer may send very many with next to nothing in them.
+const MESSAGE_BYTES: usize = 128;
+
 /// How much is read at once in a trickle, and how often.
 const TRICKLE_BYTES: usize = 64 << 10;
 const TRICKLE_EVERY: Duration = Duration::from_millis(20);
@@ -82,8 +85,9 @@ impl Waiting {
         })
     }
 
-    /// Takes note of bytes that came.
+    /// Takes note of a message that came with so many bytes.
     pub(super) fn came(&self, bytes: usize) {
+        let bytes = bytes + MESSAGE_BYTES;
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
         let all = self.flow.waiting.fetch_add(bytes, Ordering::AcqRel) + bytes;
         if all > BACKLOG_BYTES_MAX {
@@ -91,8 +95,9 @@ impl Waiting {
         }
     }
 
-    /// Takes note of bytes that were taken.
+    /// Takes note of a message that was taken, with its bytes.
     pub(super) fn taken(&self, bytes: usize) {
+        let bytes = bytes + MESSAGE_BYTES;
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.give_back(bytes);
     }
@@ -198,12 +203,14 @@ mod tests {
         let flow = Arc::new(Flow::default());
         let waiting = Waiting::new(&flow);
         let mut transport = Transport::new(near, &flow);
-        waiting.came(WAITING_BYTES_MAX);
+        waiting.came(WAITING_BYTES_MAX - MESSAGE_BYTES);
+        waiting.came(0);
         far.write_all(b"more").await.expect("fits");
         let mut more = [0; 4];
         let read = tokio::time::timeout(Duration::from_secs(60), transport.read_exact(&mut more));
         assert!(read.await.is_err(), "nothing is read");
-        waiting.taken(1);
+        waiting.taken(0);
+        waiting.taken(WAITING_BYTES_MAX - MESSAGE_BYTES);
         transport.read_exact(&mut more).await.expect("reads");
         assert_eq!(&more, b"more");
     }

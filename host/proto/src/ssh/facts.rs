@@ -96,10 +96,16 @@ pub struct Around<'a> {
 #[must_use]
 pub fn facts(start: &Start, around: Around<'_>) -> Facts {
     let text = start.text();
+    let mut paths = Vec::new();
     let (verb, kind, writes) = match start {
         Start::Exec(_) => match transfer(text.as_deref().unwrap_or_default()) {
-            Some((verb, true)) => (verb, OperationKind::Read, false),
-            Some((verb, false)) => (verb, OperationKind::Write, true),
+            Some(Transfer { verb, reads, of }) => {
+                paths = of;
+                match reads {
+                    true => (verb, OperationKind::Read, false),
+                    false => (verb, OperationKind::Write, true),
+                }
+            }
             None => ("exec", OperationKind::Privilege, true),
         },
         Start::Shell => ("shell", OperationKind::Privilege, true),
@@ -110,10 +116,11 @@ pub fn facts(start: &Start, around: Around<'_>) -> Facts {
         Start::Forward { host, port } => Some(format!("{host}:{port}")),
         Start::Exec(_) | Start::Shell | Start::Sftp => None,
     };
-    let relations = target.iter().map(|target| RelationUse {
+    let access = if writes { Access::Write } else { Access::Read };
+    let relations = target.iter().chain(&paths).map(|name| RelationUse {
         schema: None,
-        name: target.clone(),
-        access: Access::Write,
+        name: name.clone(),
+        access,
         tags: Vec::new(),
     });
     Facts {
@@ -131,7 +138,7 @@ pub fn facts(start: &Start, around: Around<'_>) -> Facts {
             text: text.map(Cow::into_owned),
             terminal: around.terminal,
             environment: around.environment.clone(),
-            paths: Vec::new(),
+            paths: paths.clone(),
             target,
         }),
     }
@@ -160,9 +167,18 @@ pub fn file_facts(operation: &FileOperation, around: Around<'_>) -> Facts {
     facts
 }
 
-/// Returns the verb of a command that a file-transfer client sends by itself, and whether it only
-/// reads. What a shell would make anything else of is not taken for one.
-fn transfer(line: &str) -> Option<(&'static str, bool)> {
+/// What a file-transfer client asks for by itself.
+struct Transfer {
+    verb: &'static str,
+    /// Whether it only reads.
+    reads: bool,
+    /// The paths, as sent.
+    of: Vec<String>,
+}
+
+/// Reads a command that a file-transfer client sends by itself. What a shell would make anything
+/// else of is not taken for one.
+fn transfer(line: &str) -> Option<Transfer> {
     let special = |c: char| c.is_control() || "\"'\\`$;&|<>(){}*?[]~#!".contains(c);
     let (program, rest) = line.split_once(' ')?;
     // Git quotes its only argument.
@@ -171,33 +187,40 @@ fn transfer(line: &str) -> Option<(&'static str, bool)> {
         .and_then(|rest| rest.strip_suffix('\''))
         .is_some_and(|path| !path.contains('\'') && !path.chars().any(char::is_control));
     if quoted {
-        return match program {
-            "git-upload-pack" => Some(("git upload-pack", true)),
-            "git-upload-archive" => Some(("git upload-archive", true)),
-            "git-receive-pack" => Some(("git receive-pack", false)),
-            _ => None,
+        let (verb, reads) = match program {
+            "git-upload-pack" => ("git upload-pack", true),
+            "git-upload-archive" => ("git upload-archive", true),
+            "git-receive-pack" => ("git receive-pack", false),
+            _ => return None,
         };
+        let of = vec![rest.trim_matches('\'').to_owned()];
+        return Some(Transfer { verb, reads, of });
     }
     if rest.contains(special) {
         return None;
     }
     let words: Vec<&str> = rest.split(' ').collect();
-    match program {
-        "scp" if words.contains(&"-f") => Some(("scp download", true)),
-        "scp" if words.contains(&"-t") => Some(("scp upload", false)),
+    let (verb, reads) = match program {
+        "scp" if words.contains(&"-f") => ("scp download", true),
+        "scp" if words.contains(&"-t") => ("scp upload", false),
         "rsync" if words.contains(&"--server") => {
             // These have the other side run or remove something.
             let plain = !words
                 .iter()
                 .any(|word| word.starts_with("--rsync-path") || word.starts_with("--remove"));
-            Some(if words.contains(&"--sender") && plain {
-                ("rsync download", true)
-            } else {
-                ("rsync upload", false)
-            })
+            match words.contains(&"--sender") && plain {
+                true => ("rsync download", true),
+                false => ("rsync upload", false),
+            }
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    // rsync writes a dot where its options end.
+    let paths = words
+        .iter()
+        .filter(|word| !word.starts_with('-') && **word != ".");
+    let of = paths.map(|path| (*path).to_owned()).collect();
+    Some(Transfer { verb, reads, of })
 }
 
 /// Returns text in which everything can be seen for what it is.
@@ -267,6 +290,24 @@ mod tests {
             ),
         ] {
             assert_eq!(kind_of(line), (verb.to_owned(), kind), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_transfer_names_its_paths() {
+        let around = Around {
+            account: "deploy",
+            terminal: false,
+            environment: &BTreeMap::new(),
+        };
+        for (line, path) in [
+            ("scp -r -f /srv/app", "/srv/app"),
+            ("rsync --server --sender -vlogDtpre.iLsfxCIvu . /srv", "/srv"),
+            ("git-upload-pack '/srv/a b.git'", "/srv/a b.git"),
+        ] {
+            let facts = facts(&Start::Exec(line.as_bytes().to_vec()), around);
+            assert_eq!(facts.command.expect("a command").paths, [path], "{line}");
+            assert_eq!(facts.statements[0].relations[0].name, path, "{line}");
         }
     }
 

@@ -72,7 +72,7 @@ pub struct Command {
     pub terminal: bool,
     /// The environment that goes with it.
     pub environment: BTreeMap<String, String>,
-    /// The paths of an SFTP operation.
+    /// The paths of an SFTP operation, absolute; those of scp, rsync and git as sent.
     pub paths: Vec<String>,
     /// The `host:port` of a forward.
     pub target: Option<String>,
