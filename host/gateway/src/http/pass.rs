@@ -28,7 +28,7 @@ use super::decode::Decoder;
 use super::dial::{DialError, Sender};
 use super::exchange::{Arrived, Released};
 use super::forward::{Answered, ForwardError, Spent};
-use super::masks::Masks;
+use super::masks::{Masking, Masks};
 use super::mcp::{self, Cut};
 use super::record::Exchange;
 use super::visit::Visit;
@@ -256,34 +256,19 @@ impl Sent {
                 ResponseBody::own("", Some(running)),
             ));
         }
-        let (decoder, masking) = match &masks {
+        let of_body = match &masks {
             None if list.is_some() && head.headers.contains_key(CONTENT_ENCODING) => {
-                return Err((
-                    unmaskable(spent, "a list that is compressed cannot be cut"),
-                    running,
-                ));
+                Err("a list that is compressed cannot be cut")
             }
-            None => (None, None),
+            None => Ok((None, None)),
             Some(masks) => {
-                let content = MediaType::of(&head.headers);
-                let decoder = head
-                    .headers
-                    .get(CONTENT_ENCODING)
-                    .map(|coding| Decoder::of(coding.as_bytes()));
-                let masking = content.ok().and_then(|content| masks.body(content.as_ref()));
-                match (decoder, masking, visit.upstream.config.unknown_content) {
-                    (None, masking @ Some(_), _) => (None, masking),
-                    (Some(Some(decoder)), masking @ Some(_), _) => (Some(decoder), masking),
-                    (decoder, None, UnknownContent::Pass) => {
-                        restore(&mut headers, &head.headers, decoder.is_some());
-                        (None, None)
-                    }
-                    (_, _, UnknownContent::Refuse) | (Some(None), Some(_), UnknownContent::Pass) => {
-                        let reason = "a body of this type or coding cannot be masked";
-                        return Err((unmaskable(spent, reason), running));
-                    }
-                }
+                let unknown = visit.upstream.config.unknown_content;
+                masking_of(masks, &head.headers, &mut headers, unknown)
             }
+        };
+        let (decoder, masking) = match of_body {
+            Ok(both) => both,
+            Err(reason) => return Err((unmaskable(spent, reason), running)),
         };
         let content = MediaType::of(&head.headers).ok().flatten();
         let is_stream = content.is_some_and(|content| content.class() == BodyClass::EventStream);
@@ -318,6 +303,32 @@ impl Sent {
             headers,
             ResponseBody::Passed(Box::new(passed)),
         ))
+    }
+}
+
+/// What decodes and masks a body with these headers, or why it may not pass. A body that passes as
+/// it is gets its coding and its length back in `to_client`.
+fn masking_of(
+    masks: &Arc<Masks>,
+    original: &http::HeaderMap,
+    to_client: &mut http::HeaderMap,
+    unknown: UnknownContent,
+) -> Result<(Option<Decoder>, Option<Masking>), &'static str> {
+    let decoder = original
+        .get(CONTENT_ENCODING)
+        .map(|coding| Decoder::of(coding.as_bytes()));
+    let content = MediaType::of(original).ok();
+    let masking = content.and_then(|content| masks.body(content.as_ref()));
+    match (decoder, masking, unknown) {
+        (None, masking @ Some(_), _) => Ok((None, masking)),
+        (Some(Some(decoder)), masking @ Some(_), _) => Ok((Some(decoder), masking)),
+        (decoder, None, UnknownContent::Pass) => {
+            restore(to_client, original, decoder.is_some());
+            Ok((None, None))
+        }
+        (_, _, UnknownContent::Refuse) | (Some(None), Some(_), UnknownContent::Pass) => {
+            Err("a body of this type or coding cannot be masked")
+        }
     }
 }
 
