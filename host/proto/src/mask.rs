@@ -15,6 +15,7 @@ pub(crate) mod outlet;
 mod plan;
 pub(crate) mod pseudonym;
 mod stream;
+mod visible;
 
 pub use field::FieldMask;
 pub(crate) use field::{Leaf, New, Work};

@@ -8,13 +8,17 @@
 //! What that cannot see: where a flush falls within a value, its first part may already have
 //! been let out as it was. Once the rest shows that it belongs to something to be masked, every
 //! letter and digit of the rest is covered; the first part can't be called back. A value that is
-//! spread over two lines is not seen at all, nor one with control sequences within.
+//! spread over two lines is not seen at all.
+//!
+//! What is looked at is a line as it is seen on a terminal, so that colours within a value hide
+//! nothing; a line of which something is masked loses them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::keep::Keep;
 use super::outlet::{Cell, CellError, FieldCells, Outlet, Plain};
+use super::visible::visible;
 use super::{CELL_BYTES_MAX, FieldMask, Leaf};
 
 /// The place of a stream's only field.
@@ -208,7 +212,7 @@ impl StreamMask {
         }
         let start = out.len();
         out.extend_from_slice(line);
-        Ok(self.lines.settle(cell(line), start, out, cells)?)
+        Ok(self.lines.settle(cell(&visible(line)), start, out, cells)?)
     }
 
     /// Masks a part of a line together with what was sent of it.
@@ -220,14 +224,15 @@ impl StreamMask {
     ) -> Result<(), StreamError> {
         self.seen.extend_from_slice(text);
         let mut masked = self.seen.clone();
-        self.parts.settle(cell(&self.seen), 0, &mut masked, cells)?;
+        self.parts
+            .settle(cell(&visible(&self.seen)), 0, &mut masked, cells)?;
         self.parts.flush(&mut masked, cells)?;
         let start = out.len();
         match masked.strip_prefix(&self.sent[..]) {
             Some(rest) => out.extend_from_slice(rest),
             // What was sent is not how the whole would begin: the rest is part of a value.
             None => {
-                Keep::Last(0).cover(text, out);
+                Keep::Last(0).cover(&visible(text), out);
             }
         }
         self.sent.extend_from_slice(&out[start..]);

@@ -175,3 +175,15 @@ fn a_stream_that_is_kept_passes_as_it_is_and_one_that_is_suppressed_keeps_its_li
         assert_eq!(out, expected);
     }
 }
+
+#[test]
+fn colours_within_a_value_hide_nothing() {
+    let text = b"\x1b[1mcard\x1b[0m 41\x1b[01;31m\x1b[K11-1\x1b[m111.\n\x1b[1mbold\x1b[0m\n";
+    let expected = "card [card].\n\x1b[1mbold\x1b[0m\n";
+    assert_eq!(run(&[(text, false)]).as_deref(), Ok(expected));
+    let bytes: Vec<(&[u8], bool)> = text.chunks(1).map(|byte| (byte, false)).collect();
+    assert_eq!(run(&bytes).as_deref(), Ok(expected));
+    // Where what was let out cannot be called back, the rest is covered, and no sequence is torn.
+    let parts: &[(&[u8], bool)] = &[(b"41\x1b[31m11-", true), (b"1\x1b[m111 x\n", false)];
+    assert_eq!(run(parts).as_deref(), Ok("41\x1b[31m11-**** *\n"));
+}
