@@ -22,7 +22,7 @@ use crate::mutex::lock;
 use crate::recording::Tape;
 use crate::seats::{Place, Seats};
 use crate::services::{Services, random};
-use crate::sessions::{EndingCell, Listed, Live, NOTICES_MAX, Notice, Sessions, Status};
+use crate::sessions::{Ending, EndingCell, Listed, Live, NOTICES_MAX, Notice, Sessions, Status};
 
 /// How often a quiet session's recording is handed over.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
@@ -324,6 +324,15 @@ impl Stay {
         let failure = tape.as_ref()?.failure()?;
         let refusal = Refusal::new(Rule::RecordingFailed, failure.fault(), failure.for_client());
         Some(refusal.hint("try again later; the operator finds the reason in the gateway's log"))
+    }
+
+    /// Ends the session because nothing happens in it.
+    pub(crate) async fn end_idle(&self) {
+        let _ = self.ending.set(Ending {
+            rule: Rule::SessionEnded,
+            reason: "the session was idle for too long".into(),
+        });
+        self.end("idle").await;
     }
 
     /// Ends the session, once.

@@ -44,7 +44,7 @@ pub struct ResourceConfig {
     /// Sessions to this resource at the same time; `None` for no limit of its own.
     pub max_sessions: Option<u64>,
     /// After how long without a message, and with nothing running, a session ends; `None` for
-    /// never.
+    /// never. Sessions over HTTP last as long as their connections.
     pub idle_timeout: Option<Duration>,
 }
 
@@ -223,7 +223,10 @@ pub(super) fn read(section: Section<'_>, folder: &Path, known: &KnownPlugins<'_>
     let grant_for = section.parse("grant_for", duration(grant_range));
     let max_sessions = section.number("max_sessions", 1..=100_000);
     let idle_range = Duration::from_secs(1)..=Duration::from_hours(24 * 7);
-    let idle_timeout = section.parse("idle_timeout", duration(idle_range));
+    let idle_timeout = match kind {
+        Some(Kind::Http | Kind::Mcp) => None,
+        _ => section.parse("idle_timeout", duration(idle_range)),
+    };
     section.finish();
     Some(ResourceConfig {
         name: ResourceName::new(name?),

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Entered, Open};
 use super::errand::{Errand, Spent, bind};
 use super::files::Files;
-use super::output::{ChannelTape, ERRORS, Output};
+use super::output::{ChannelTape, ERRORS, InputTape, Output};
 use super::pump::{Ended, Pump, Sender, Side};
 use super::upstream::Mask;
 use crate::clock;
@@ -133,10 +133,15 @@ impl Ask {
                 "connections are not forwarded there",
                 "to reach another host, log in to it by its own name: ssh ACCOUNT@RESOURCE@GATEWAY",
             ),
-            Start::Sftp | Start::Forward { .. } if opaque => refuse(
+            Start::Forward { .. } if opaque => refuse(
                 Rule::TaggedUse,
                 "what this carries cannot be masked, and this resource has data to be masked",
                 "use commands whose output is text",
+            ),
+            start if opaque && start.carries_files() => refuse(
+                Rule::TaggedUse,
+                "what this carries cannot be masked, and this resource has data to be masked",
+                "carry files by sftp, which scp does unless it is told -O",
             ),
             _ => None,
         }
@@ -148,8 +153,10 @@ impl Ask {
         let stay = &entered.stay;
         let began_us = clock::unix_us();
         stay.runs(true);
+        // A command at work may be quiet; what waits for its user is idle.
+        let _busy = matches!(self.start, Start::Exec(_)).then(|| entered.busy());
         let spent = match self.begin_there().await {
-            Ok(far) => self.pump(far, released.mask.as_deref()).await,
+            Ok(far) => self.pump(far, released.mask.as_ref()).await,
             Err(refusal) => {
                 end(&self.side.write, &told(&refusal), LOST).await;
                 Spent::of("error")
@@ -216,7 +223,7 @@ impl Ask {
         Ok(far.agrees().await)
     }
 
-    async fn pump(self, far: Side<client::Msg>, mask: Option<&Mask>) -> Spent {
+    async fn pump(self, far: Side<client::Msg>, mask: Option<&Arc<Mask>>) -> Spent {
         let Self {
             entered,
             start,
@@ -245,24 +252,32 @@ impl Ask {
             rows,
         };
         let unknown = entered.upstream.config.unknown_content;
-        // What is no text is not masked, and not looked at: it was refused where that matters.
-        let mask = mask.filter(|_| matches!(start, Start::Exec(_) | Start::Shell));
+        // What a connection carries is not masked, and not looked at: it was refused where that
+        // matters.
+        let mask = mask.filter(|_| !matches!(start, Start::Forward { .. }));
         let (near, there) = (Arc::clone(&side.write), far.id());
         let tape = ChannelTape::begin(stay, number, &opened);
         if matches!(start, Start::Sftp) {
-            let (ended, tape, received) = transfer(&entered, (side, far), tape).await;
-            let spent = conclude(&entered, (&near, there), (&ended, &start), &tape, 0).await;
-            tape.end(ended.status, None, received);
+            let sftp = sftp(mask, unknown);
+            let carried = transfer(&entered, (side, far), tape, sftp).await;
+            let Carried { ended, tape, .. } = carried;
+            let spent = conclude(&entered, (&near, there), (&ended, &start), &tape, carried.masked).await;
+            tape.end(ended.status, None, carried.received);
             drop(open);
             return spent;
         }
+        let recorded = entered.upstream.config.record_input && !matches!(start, Start::Forward { .. });
         let mut pump = Pump {
             near: side,
             far,
             handle,
             controls,
-            outputs: [Output::new(mask, unknown), Output::new(mask, unknown)],
+            outputs: [
+                Output::new(mask.map(Arc::as_ref), unknown),
+                Output::new(mask.map(Arc::as_ref), unknown),
+            ],
             tape,
+            input: recorded.then(|| InputTape::new(stay, number, terminal.is_some())),
             terminal: terminal.is_some().then(|| (Arc::clone(stay), number)),
             received: AtomicU64::new(0),
         };
@@ -283,12 +298,29 @@ impl Ask {
     }
 }
 
-/// Carries files until the channel is over; returns how it ended, and how much came.
+/// Begins to carry files, masked or not.
+fn sftp(mask: Option<&Arc<Mask>>, unknown: UnknownContent) -> Sftp {
+    let Some(mask) = mask.map(Arc::clone) else {
+        return Sftp::default();
+    };
+    Sftp::masking(Box::new(move || Box::new(Output::new(Some(&mask), unknown))))
+}
+
+/// What came of carrying files.
+struct Carried {
+    ended: Ended,
+    tape: ChannelTape,
+    received: u64,
+    masked: u64,
+}
+
+/// Carries files until the channel is over.
 async fn transfer(
     entered: &Entered,
     (mut near, mut far): (Side<server::Msg>, Side<client::Msg>),
     mut tape: ChannelTape,
-) -> (Ended, ChannelTape, u64) {
+    sftp: Sftp,
+) -> Carried {
     let mut files = Files {
         entered,
         near: &mut near,
@@ -296,14 +328,19 @@ async fn transfer(
         tape: &mut tape,
         received: 0,
         status: None,
-        sftp: Sftp::default(),
+        sftp,
         running: HashMap::new(),
         last: 0,
     };
     let ended = files.run(entered.stay.ended()).await;
-    let received = files.received;
+    let (received, masked) = (files.received, files.sftp.masked());
     let _ = far.write.half.close().await;
-    (ended, tape, received)
+    Carried {
+        ended,
+        tape,
+        received,
+        masked,
+    }
 }
 
 /// Ends both sides of a channel.
@@ -376,6 +413,11 @@ pub(super) fn told(refusal: &Refusal) -> String {
         text.push_str(&format!("tidegate: approval {approval}\n"));
     }
     text
+}
+
+/// Returns a refusal as one line: what clients show of it is one.
+pub(super) fn line(refusal: &Refusal) -> String {
+    told(refusal).trim_end().replace('\n', "; ")
 }
 
 /// Takes a forward along the road; its channel is opened only if it may run.

@@ -48,6 +48,17 @@ pub(super) struct Entered {
     /// The connection to the host, from the first operation on.
     reached: OnceCell<Reached>,
     channels: AtomicU64,
+    /// How many operations run, or wait to.
+    busy: AtomicUsize,
+}
+
+/// An operation runs, or waits to, for as long as this lives.
+pub(super) struct Busy<'a>(&'a Entered);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Entered {
@@ -58,7 +69,14 @@ impl Entered {
             account,
             reached: OnceCell::new(),
             channels: AtomicU64::new(0),
+            busy: AtomicUsize::new(0),
         }
+    }
+
+    /// Marks a time in which the session is quiet, but not idle.
+    pub(super) fn busy(&self) -> Busy<'_> {
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        Busy(self)
     }
 
     /// Returns the connection to the host, made at the first call.
@@ -93,11 +111,32 @@ impl Connection {
         (open < max).then_some(counted)
     }
 
-    /// Waits until the session is to end; returns whether in order.
-    async fn over(&self, stay: &Stay) {
+    /// Resolves once nothing has moved, and nothing has run, for as long as the resource allows.
+    async fn idle(&self, entered: &Entered) {
+        let Some(idle) = entered.upstream.idle_timeout else {
+            return std::future::pending().await;
+        };
+        self.flow.moves();
+        loop {
+            if entered.busy.load(Ordering::Acquire) > 0 {
+                self.flow.moves();
+            }
+            let quiet = self.flow.quiet();
+            if quiet >= idle {
+                return;
+            }
+            // What is busy now may be done a moment before.
+            tokio::time::sleep((idle - quiet).min(idle / 4)).await;
+        }
+    }
+
+    /// Waits until the session is to end, and its channels have said why.
+    async fn over(&self, entered: &Entered) {
+        let stay = &entered.stay;
         let ended = stay.ended();
         tokio::select! {
             () = ended.cancelled() => {}
+            () = self.idle(entered) => stay.end_idle().await,
             () = self.closing.cancelled() => {
                 while self.open.load(Ordering::Acquire) > 0 && !ended.is_cancelled() {
                     tokio::time::sleep(LOOK).await;
@@ -179,6 +218,6 @@ async fn serve(stream: TcpStream, config: Arc<server::Config>, connection: &Arc<
         done = running => if let Err(error) = done {
             tracing::debug!(client, %error, "a connection broke");
         },
-        () = connection.over(&entered.stay) => {}
+        () = connection.over(&entered) => {}
     }
 }

@@ -40,6 +40,7 @@ impl Errand {
         near: &Arc<Sender<server::Msg>>,
     ) -> Result<OperationId, Refusal> {
         let (stay, upstream) = (&entered.stay, &entered.upstream);
+        let _busy = entered.busy();
         if stay.is_over() {
             return Err(stay.ending());
         }

@@ -154,11 +154,7 @@ impl Files<'_> {
                 self.running.insert(self.last, (id, clock::unix_us()));
                 self.sftp.allow(self.last)
             }
-            Err(refusal) => {
-                // One line: what clients show of it is one.
-                let told = super::channel::told(&refusal);
-                self.sftp.refuse(told.trim_end().replace('\n', "; ").as_str())
-            }
+            Err(refusal) => self.sftp.refuse(&super::channel::line(&refusal)),
         };
         decided.map_err(|error| (error, Fault::Client).into())
     }

@@ -7,8 +7,10 @@ use journal::recording::Direction;
 use model::{Fault, Refusal, Rule};
 use proto::mask::{StreamError, StreamMask};
 use proto::ssh::record::{OUTPUT_BYTES_KEPT_MAX, Part};
+use proto::ssh::sftp::FileMask;
 use sha2::{Digest as _, Sha256};
 
+use super::channel::line;
 use super::upstream::Mask;
 use crate::clock;
 use crate::config::UnknownContent;
@@ -109,6 +111,25 @@ impl Output {
     }
 }
 
+/// A file that is read is one stream of text.
+impl FileMask for Output {
+    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+        let passed = Self::feed(self, Bytes::copy_from_slice(bytes)).map_err(|refusal| line(&refusal))?;
+        out.extend_from_slice(&passed);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
+        let passed = Self::finish(self).map_err(|refusal| line(&refusal))?;
+        out.extend_from_slice(&passed);
+        Ok(())
+    }
+
+    fn masked(&self) -> u64 {
+        Self::masked(self)
+    }
+}
+
 /// Records one channel.
 pub(super) struct ChannelTape {
     stay: Arc<Stay>,
@@ -179,6 +200,41 @@ impl ChannelTape {
             sha256: hex::encode(self.hash.clone().finalize()),
         };
         self.record(Direction::ToClient, &part, &[]);
+    }
+}
+
+/// Records what a client sends on one channel, where the operator wants that.
+pub(super) struct InputTape {
+    stay: Arc<Stay>,
+    channel: u64,
+    /// How much may still be kept.
+    room: usize,
+}
+
+impl InputTape {
+    pub(super) fn new(stay: &Arc<Stay>, channel: u64, terminal: bool) -> Self {
+        let max = usize::try_from(OUTPUT_BYTES_KEPT_MAX).unwrap_or(usize::MAX);
+        Self {
+            stay: Arc::clone(stay),
+            channel,
+            room: if terminal { usize::MAX } else { max },
+        }
+    }
+
+    /// Records what is about to go to the host.
+    ///
+    /// # Errors
+    /// It cannot be recorded, so it must not go.
+    pub(super) fn input(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let kept = &bytes[..bytes.len().min(self.room)];
+        self.room -= kept.len();
+        if !kept.is_empty() {
+            let part = Part::Input {
+                channel: self.channel,
+            };
+            record(&self.stay, Direction::FromClient, &part, kept);
+        }
+        self.stay.unrecorded().map_or(Ok(()), Err)
     }
 }
 

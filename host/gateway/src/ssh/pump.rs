@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Control;
-use super::output::{ChannelTape, ERRORS, Output, record};
+use super::output::{ChannelTape, ERRORS, InputTape, Output, record};
 use super::transport::{Flow, Waiting};
 use crate::stay::Stay;
 
@@ -110,6 +110,8 @@ pub(super) struct Pump {
     /// Of output and of errors.
     pub(super) outputs: [Output; 2],
     pub(super) tape: ChannelTape,
+    /// What the client sends is recorded, too.
+    pub(super) input: Option<InputTape>,
     /// The session and the channel's number, if there is a terminal.
     pub(super) terminal: Option<(Arc<Stay>, u64)>,
     pub(super) received: AtomicU64,
@@ -121,7 +123,8 @@ impl Pump {
         let (near, far) = (&mut self.near, &mut self.far);
         let (near_write, far_write) = (Arc::clone(&near.write), Arc::clone(&far.write));
         let (near_waiting, far_waiting) = (Arc::clone(&near.waiting), Arc::clone(&far.waiting));
-        let up = std::pin::pin!(up(&mut near.read, &near_waiting, &far_write, &self.received));
+        let input = (self.input.as_mut(), &self.received);
+        let up = std::pin::pin!(up(&mut near.read, &near_waiting, &far_write, input));
         let terminal = self.terminal.as_ref();
         let controls = std::pin::pin!(control(&mut self.controls, &far_write, terminal));
         let mut down = Down {
@@ -137,7 +140,11 @@ impl Pump {
         };
         let (refusal, client_left) = tokio::select! {
             done = down.run() => (done.err(), false),
-            () = up => (None, true),
+            done = up => {
+                let refusal = done.err();
+                let client_left = refusal.is_none();
+                (refusal, client_left)
+            }
             () = controls => (None, true),
             () = ended.cancelled() => (Some(ending()), false),
             () = near_waiting.overrun() => (Some(too_far_ahead("the client", Fault::Client)), false),
@@ -158,12 +165,20 @@ fn too_far_ahead(who: &str, fault: Fault) -> Refusal {
 }
 
 /// From the client to the host; ends when the client closes the channel.
-async fn up(read: &mut ChannelReadHalf, waiting: &Waiting, far: &Sender<client::Msg>, received: &AtomicU64) {
+async fn up(
+    read: &mut ChannelReadHalf,
+    waiting: &Waiting,
+    far: &Sender<client::Msg>,
+    (mut input, received): (Option<&mut InputTape>, &AtomicU64),
+) -> Result<(), Refusal> {
     loop {
         match read.wait().await {
             Some(ChannelMsg::Data { data }) => {
                 let length = data.len();
                 received.fetch_add(length as u64, Ordering::Relaxed);
+                if let Some(input) = &mut input {
+                    input.input(&data)?;
+                }
                 // A host that takes no more is heard of on the way down.
                 let _ = far.send(1, data).await;
                 waiting.taken(length);
@@ -172,7 +187,7 @@ async fn up(read: &mut ChannelReadHalf, waiting: &Waiting, far: &Sender<client::
             Some(ChannelMsg::Eof) => {
                 let _ = far.half.eof().await;
             }
-            Some(ChannelMsg::Close) | None => return,
+            Some(ChannelMsg::Close) | None => return Ok(()),
             Some(_) => {}
         }
     }

@@ -10,7 +10,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::clock;
 
 /// How many bytes of one connection may wait before its socket is left unread: twice the window
 /// of one channel, so that a single channel at full speed never gets there.
@@ -42,10 +44,23 @@ pub(super) struct Flow {
     /// How many senders wait for the peer's window, or for their turn.
     sending: AtomicUsize,
     reader: AtomicWaker,
+    /// When bytes of a channel last went or came, in microseconds of Unix time.
+    moved_us: AtomicU64,
     cut: CancellationToken,
 }
 
 impl Flow {
+    /// Takes note that something moves.
+    pub(super) fn moves(&self) {
+        self.moved_us.store(clock::unix_us(), Ordering::Relaxed);
+    }
+
+    /// Returns for how long nothing has moved.
+    pub(super) fn quiet(&self) -> Duration {
+        let moved_us = self.moved_us.load(Ordering::Relaxed);
+        Duration::from_micros(clock::unix_us().saturating_sub(moved_us))
+    }
+
     /// Ends the connection at once, whatever its peer does.
     pub(super) fn cut(&self) {
         self.cut.cancel();
@@ -53,6 +68,7 @@ impl Flow {
 
     /// Marks the time in which something is on its way to the peer.
     pub(super) fn sending(&self) -> Sending<'_> {
+        self.moves();
         self.sending.fetch_add(1, Ordering::AcqRel);
         self.reader.wake();
         Sending(self)
@@ -87,6 +103,7 @@ impl Waiting {
 
     /// Takes note of a message that came with so many bytes.
     pub(super) fn came(&self, bytes: usize) {
+        self.flow.moves();
         let bytes = bytes + MESSAGE_BYTES;
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
         let all = self.flow.waiting.fetch_add(bytes, Ordering::AcqRel) + bytes;

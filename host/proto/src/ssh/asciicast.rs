@@ -16,8 +16,8 @@ pub struct Cast {
     /// When it began, and how much of the time since then is written, in microseconds.
     began_us: u64,
     written_us: u64,
-    /// The beginning of a character, of output and of errors.
-    cut: [Vec<u8>; 2],
+    /// The beginning of a character, of input, of output and of errors.
+    cut: [Vec<u8>; 3],
 }
 
 impl Cast {
@@ -49,7 +49,7 @@ impl Cast {
             channel: *channel,
             began_us: t_us,
             written_us: 0,
-            cut: [Vec::new(), Vec::new()],
+            cut: Default::default(),
         })
     }
 
@@ -57,9 +57,15 @@ impl Cast {
     pub fn part(&mut self, t_us: u64, part: &Part, bytes: &[u8], out: &mut Vec<u8>) -> bool {
         match part {
             Part::Output { channel, stream } if *channel == self.channel => {
-                let text = self.text(usize::from(*stream > 1), bytes);
+                let text = self.text(1 + usize::from(*stream > 1), bytes);
                 if !text.is_empty() {
                     self.event(t_us, "o", &text, out);
+                }
+            }
+            Part::Input { channel } if *channel == self.channel => {
+                let text = self.text(0, bytes);
+                if !text.is_empty() {
+                    self.event(t_us, "i", &text, out);
                 }
             }
             Part::Resize {
@@ -196,6 +202,8 @@ mod tests {
         cast.part(began + 3_300, &other, b"not here", &mut out);
         cast.part(began + 4_000, &first, b"\xff!", &mut out);
         cast.part(began + 5_000, &resize, b"", &mut out);
+        cast.part(began + 5_000, &Part::Input { channel: 2 }, b"\xc3", &mut out);
+        cast.part(began + 6_000, &Part::Input { channel: 2 }, b"\xa9\r", &mut out);
         assert!(cast.part(began + 1_000_000, &end, b"", &mut out));
         let text = String::from_utf8(out).expect("UTF-8");
         let lines: Vec<Value> = text
@@ -214,7 +222,8 @@ mod tests {
                 json!([0.002, "o", "\u{e9}"]),
                 json!([0.001, "o", "\u{fffd}!"]),
                 json!([0.001, "r", "100x1000"]),
-                json!([0.995, "x", "3"]),
+                json!([0.001, "i", "\u{e9}\r"]),
+                json!([0.994, "x", "3"]),
             ]
         );
     }

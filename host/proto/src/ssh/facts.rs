@@ -52,6 +52,13 @@ impl Start {
         }
     }
 
+    /// Whether it is a command with which a client's own program carries files, in a protocol in
+    /// which nothing can be masked.
+    #[must_use]
+    pub fn carries_files(&self) -> bool {
+        self.text().is_some_and(|line| transfer(&line).is_some())
+    }
+
     /// Returns what people and the journal are shown of it: nothing in it moves a cursor, turns
     /// the direction of writing or is invisible.
     #[must_use]

@@ -7,12 +7,14 @@
 //! |----------|--------------------------------------------------------------------|----------|
 //! | `open`   | `what`, `command`, `account`, `environment`, `term`, `columns`, `rows` | client |
 //! | `output` | `stream` (1 output, 2 errors); then the bytes the client got       | client   |
+//! | `input`  | none; then the bytes that the client sent                          | client   |
 //! | `resize` | `columns`, `rows`                                                  | client   |
 //! | `end`    | `status`, `signal`, `received`, `sent`, `kept`, `sha256`           | client   |
 //!
-//! `channel` counts from 0 within the session. What the client types is not among them: nobody
-//! between can tell a password from a command. Of output without a terminal the first
-//! [`OUTPUT_BYTES_KEPT_MAX`] bytes are kept; `sha256` is that of everything sent.
+//! `channel` counts from 0 within the session. What the client types is there only where the
+//! operator asked for it: nobody between can tell a password from a command. Of output without a
+//! terminal, and of input without one, the first [`OUTPUT_BYTES_KEPT_MAX`] bytes are kept;
+//! `sha256` is that of everything sent.
 
 use std::collections::BTreeMap;
 
@@ -50,6 +52,11 @@ pub enum Part {
         channel: u64,
         /// 1 for output, 2 for errors.
         stream: u8,
+    },
+    /// Bytes that the client sent.
+    Input {
+        /// Which.
+        channel: u64,
     },
     /// The terminal has another size.
     Resize {

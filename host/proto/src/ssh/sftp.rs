@@ -3,21 +3,27 @@
 //! The client's bytes go on as they are, one request at a time, once the driver says so; reads and
 //! writes on what is open belong to the operation that opened it. Of the host's bytes only heads
 //! are read, but for the offer of extensions, of which those remain that are known here, and the
-//! handles, by which later requests name what is open.
+//! handles, by which later requests name what is open. Where files are masked, the gateway reads
+//! them itself, and clients read what the mask lets out ([`Sftp::masking`]); their names, sizes and
+//! what is written to them stay as they are.
 //!
 //! A path is what policy sees: absolute, made so by the account's home on the host. One with `..`
 //! in it is refused, because behind a symbolic link it leads elsewhere than it reads. Symbolic
 //! links themselves cannot be seen from here: what a path leads to is the host's to say.
 
+mod masked;
 mod packet;
 mod path;
+mod reading;
 
 use std::collections::HashMap;
 
 use model::{Access, OperationKind};
 
+pub use self::masked::FileMask;
 use self::packet::{Buffer, Fields, Kind, status};
 pub use self::packet::{PACKET_BYTES_MAX, SftpError};
+use self::reading::{Own, Readings};
 
 /// How many requests may be without an answer: many times what clients send ahead.
 const REQUESTS_MAX: usize = 4_096;
@@ -25,8 +31,11 @@ const REQUESTS_MAX: usize = 4_096;
 /// How many files and folders may be open.
 const HANDLES_MAX: usize = 1_024;
 
-/// The number of the gateway's own request. A client that uses it is refused that request.
+/// The number of the gateway's own question where home is.
 const OWN: u32 = u32::MAX;
+
+/// The numbers of the gateway's own requests. A client that uses one is refused that request.
+const OWN_NUMBERS: std::ops::RangeInclusive<u32> = OWN - 1_024..=OWN;
 
 /// The extensions that hosts may offer and clients may use.
 const EXTENSIONS: [&str; 8] = [
@@ -41,6 +50,7 @@ const EXTENSIONS: [&str; 8] = [
 ];
 
 /// Status codes of the protocol.
+const END_OF_FILE: u32 = 1;
 const PERMISSION_DENIED: u32 = 3;
 const FAILURE: u32 = 4;
 const UNSUPPORTED: u32 = 8;
@@ -69,8 +79,18 @@ pub struct Sftp {
     asked: Option<Asked>,
     /// Requests without an answer, by their number.
     open: HashMap<u32, Open>,
-    handles: HashMap<Vec<u8>, String>,
+    handles: HashMap<Vec<u8>, Handle>,
+    /// Files that are read masked; `None` where nothing is.
+    readings: Option<Readings>,
     answered: Vec<(u64, bool)>,
+}
+
+/// What is open.
+#[derive(Debug)]
+struct Handle {
+    path: String,
+    /// Whether it is a file that was opened to be read, and for nothing else.
+    reads: bool,
 }
 
 #[derive(Debug)]
@@ -92,18 +112,35 @@ struct Open {
     /// The driver's name for the operation.
     token: Option<u64>,
     /// What the answer's handle will stand for.
-    opens: Option<String>,
+    opens: Option<Handle>,
 }
 
 /// What a request comes to.
 enum Meaning {
     Pass,
     Ask(FileOperation),
+    /// A file that is masked is read: by its handle, where, and how much.
+    Read(Vec<u8>, u64, u32),
     /// It stands for a file that is open; nothing else is to be asked.
     Refuse(u32, &'static str),
 }
 
 impl Sftp {
+    /// Begins a session in which each file that is read gets a mask from `masks`.
+    #[must_use]
+    pub fn masking(masks: Box<dyn Fn() -> Box<dyn FileMask> + Send>) -> Self {
+        Self {
+            readings: Some(Readings::new(masks)),
+            ..Self::default()
+        }
+    }
+
+    /// Returns how much was masked, in lines.
+    #[must_use]
+    pub fn masked(&self) -> u64 {
+        self.readings.as_ref().map_or(0, Readings::masked)
+    }
+
     /// Takes bytes of the client's.
     ///
     /// # Errors
@@ -142,7 +179,10 @@ impl Sftp {
             let path = asked.operation.paths.first().filter(|_| opens);
             let open = Open {
                 token: Some(token),
-                opens: path.map(|(path, _)| path.clone()),
+                opens: path.map(|(path, _)| Handle {
+                    path: path.clone(),
+                    reads: asked.operation.verb == "read",
+                }),
             };
             self.open.insert(asked.id, open);
             self.to_server.extend_from_slice(&asked.packet);
@@ -203,7 +243,7 @@ impl Sftp {
         }
         let mut fields = Fields::of(&packet);
         let id = fields.number()?;
-        if id == OWN || self.open.contains_key(&id) || self.open.len() >= REQUESTS_MAX {
+        if OWN_NUMBERS.contains(&id) || self.open.contains_key(&id) || self.open.len() >= REQUESTS_MAX {
             status(
                 id,
                 FAILURE,
@@ -224,9 +264,26 @@ impl Sftp {
                     operation,
                 });
             }
+            Meaning::Read(handle, offset, length) => {
+                self.open.insert(id, Open::default());
+                if let Some(readings) = &mut self.readings {
+                    readings.want(&handle, (id, offset, length));
+                }
+                self.read_on(&handle);
+            }
             Meaning::Refuse(code, why) => status(id, code, why, &mut self.to_client),
         }
         Ok(())
+    }
+
+    /// Answers what can be answered of a file that is read masked, and reads on.
+    fn read_on(&mut self, handle: &[u8]) {
+        let Some(readings) = &mut self.readings else {
+            return;
+        };
+        for id in readings.go_on(handle, &mut self.to_client, &mut self.to_server) {
+            self.open.remove(&id);
+        }
     }
 
     fn meaning(&mut self, kind: Kind, fields: &mut Fields<'_>) -> Result<Meaning, SftpError> {
@@ -238,13 +295,31 @@ impl Sftp {
                 let flags = fields.number()?;
                 // All but the flag to read change something.
                 match flags & !1 {
+                    0 if !self.has_room() => Meaning::Refuse(FAILURE, "too many files are open at once"),
                     0 => self.ask("read", OperationKind::Read, &[(path, Read)]),
+                    _ if flags & 1 != 0 && self.readings.is_some() => Meaning::Refuse(
+                        PERMISSION_DENIED,
+                        "what is read is masked: open it to read, or to write",
+                    ),
                     _ => self.ask("write", OperationKind::Write, &[(path, Write)]),
                 }
             }
             Kind::CLOSE => {
-                self.handles.remove(fields.bytes()?);
+                let handle = fields.bytes()?;
+                self.handles.remove(handle);
+                if let Some(readings) = &mut self.readings {
+                    for id in readings.close(handle, &mut self.to_client) {
+                        self.open.remove(&id);
+                    }
+                }
                 Meaning::Pass
+            }
+            Kind::READ if let Some(readings) = &self.readings => {
+                let (handle, offset, length) = (fields.bytes()?, fields.long()?, fields.number()?);
+                match readings.reads(handle) {
+                    true => Meaning::Read(handle.to_vec(), offset, length),
+                    false => Meaning::Refuse(FAILURE, "nothing is open to be read by this handle"),
+                }
             }
             Kind::READ | Kind::WRITE | Kind::FSTAT | Kind::READDIR | Kind::REALPATH => Meaning::Pass,
             Kind::LSTAT | Kind::STAT | Kind::READLINK => {
@@ -253,10 +328,10 @@ impl Sftp {
             Kind::OPENDIR => self.ask("list", OperationKind::Read, &[(fields.bytes()?, Read)]),
             Kind::SETSTAT => self.ask("setstat", OperationKind::Write, &[(fields.bytes()?, Define)]),
             Kind::FSETSTAT => match self.handles.get(fields.bytes()?) {
-                Some(path) => Meaning::Ask(FileOperation {
+                Some(open) => Meaning::Ask(FileOperation {
                     verb: "setstat",
                     kind: OperationKind::Write,
-                    paths: vec![(path.clone(), Define)],
+                    paths: vec![(open.path.clone(), Define)],
                 }),
                 None => Meaning::Refuse(FAILURE, "nothing is open by this handle"),
             },
@@ -274,6 +349,15 @@ impl Sftp {
             Kind::EXTENDED => self.extended(fields)?,
             _ => Meaning::Refuse(UNSUPPORTED, "the gateway does not know this request"),
         })
+    }
+
+    /// Whether one more file may be opened to be read.
+    fn has_room(&self) -> bool {
+        let opening = |open: &&Open| open.opens.as_ref().is_some_and(|handle| handle.reads);
+        let opening = self.open.values().filter(opening);
+        self.readings
+            .as_ref()
+            .is_none_or(|readings| readings.has_room(opening.count()))
     }
 
     fn extended(&self, fields: &mut Fields<'_>) -> Result<Meaning, SftpError> {
@@ -333,18 +417,20 @@ impl Sftp {
             });
             return Ok(());
         }
+        if let Some(own) = self.readings.as_mut().and_then(|readings| readings.is_own(id)) {
+            return self.own_answer(own, kind, &mut fields);
+        }
         let open = self.open.remove(&id).ok_or(SftpError::Answer)?;
         let well = match kind {
-            Kind::STATUS => fields.number()? <= 1,
+            Kind::STATUS => fields.number()? <= END_OF_FILE,
             Kind::HANDLE => {
-                if let Some(path) = open.opens {
-                    if self.handles.len() >= HANDLES_MAX {
-                        return Err(SftpError::Handles);
-                    }
-                    self.handles.insert(fields.bytes()?.to_vec(), path);
+                if let Some(handle) = open.opens {
+                    self.is_open(fields.bytes()?, handle)?;
                 }
                 true
             }
+            // Where files are masked, clients' reads never reach the host.
+            Kind::DATA if self.readings.is_some() => return Err(SftpError::Answer),
             Kind::DATA | Kind::NAME | Kind::ATTRS | Kind::EXTENDED_REPLY => true,
             _ => return Err(SftpError::Answer),
         };
@@ -352,6 +438,41 @@ impl Sftp {
             self.answered.push((token, well));
         }
         self.to_client.extend_from_slice(&packet);
+        Ok(())
+    }
+
+    /// Takes note of what is open by a handle.
+    fn is_open(&mut self, handle: &[u8], open: Handle) -> Result<(), SftpError> {
+        if self.handles.len() >= HANDLES_MAX {
+            return Err(SftpError::Handles);
+        }
+        if let Some(readings) = self.readings.as_mut().filter(|_| open.reads) {
+            readings.open(handle)?;
+        }
+        match self.handles.insert(handle.to_vec(), open) {
+            None => Ok(()),
+            Some(_) => Err(SftpError::Answer),
+        }
+    }
+
+    fn own_answer(&mut self, own: Own, kind: Kind, fields: &mut Fields<'_>) -> Result<(), SftpError> {
+        // A file that was closed meanwhile wants nothing any more.
+        let Own {
+            handle: Some(handle),
+            offset,
+        } = own
+        else {
+            return Ok(());
+        };
+        let Some(masked) = self.readings.as_mut().and_then(|readings| readings.file(&handle)) else {
+            return Ok(());
+        };
+        match kind {
+            Kind::DATA => masked.take(offset, fields.bytes()?),
+            Kind::STATUS => masked.ends(offset, fields.number()?),
+            _ => return Err(SftpError::Answer),
+        }
+        self.read_on(&handle);
         Ok(())
     }
 }

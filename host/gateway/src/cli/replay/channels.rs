@@ -13,7 +13,10 @@ const OPEN_MAX: usize = 4_096;
 /// How much of what a channel sent is shown together.
 const OUTPUT_BYTES_MAX: usize = 64 << 10;
 
-/// Output that has not been shown, of one stream of one channel.
+/// The stream of what the client sent; output is 1, errors are 2.
+const INPUT: u8 = 0;
+
+/// What has not been shown, of one stream of one channel.
 struct Gathered {
     t_us: u64,
     bytes: Vec<u8>,
@@ -72,6 +75,7 @@ impl Channels {
                 },
             )),
             Part::Output { channel, stream } => self.gather(t_us, (channel, stream), bytes),
+            Part::Input { channel } => self.gather(t_us, (channel, INPUT), bytes),
             Part::Resize { .. } => {}
             Part::End {
                 channel,
@@ -107,16 +111,21 @@ impl Channels {
             bytes: bytes_before,
         });
         gathered.bytes.extend_from_slice(bytes);
-        if bytes.ends_with(b"\n") || gathered.bytes.len() >= OUTPUT_BYTES_MAX {
+        let line_ends = bytes.ends_with(b"\n") || key.1 == INPUT && bytes.ends_with(b"\r");
+        if line_ends || gathered.bytes.len() >= OUTPUT_BYTES_MAX {
             self.let_out(|of| of == key);
         }
     }
 
     fn let_out(&mut self, which: impl Fn((u64, u8)) -> bool) {
         for ((channel, stream), gathered) in self.gathered.extract_if(.., |key, _| which(*key)) {
-            let shown = Shown::Output {
+            let shown = Shown::Text {
                 channel,
-                errors: stream == 2,
+                stream: match stream {
+                    INPUT => "input",
+                    1 => "output",
+                    _ => "errors",
+                },
                 text: String::from_utf8_lossy(&gathered.bytes).into_owned(),
             };
             self.shown.push((gathered.t_us, shown));
@@ -159,9 +168,9 @@ mod tests {
         );
         feed("{}", "");
         let shown: Vec<Shown> = channels.shown().into_iter().map(|(_, shown)| shown).collect();
-        let output = |text: &str| Shown::Output {
+        let output = |text: &str| Shown::Text {
             channel: 0,
-            errors: false,
+            stream: "output",
             text: text.to_owned(),
         };
         let ended = Shown::Ended {

@@ -64,10 +64,10 @@ pub(super) enum Shown {
         account: String,
         terminal: bool,
     },
-    /// The client got output.
-    Output {
+    /// The client got output or errors, or sent input.
+    Text {
         channel: u64,
-        errors: bool,
+        stream: &'static str,
         text: String,
     },
     /// What was begun on a host has ended.

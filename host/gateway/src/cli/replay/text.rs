@@ -121,7 +121,7 @@ pub(super) fn event(out: &mut dyn Write, after_us: u64, what: &Shown) -> io::Res
             writeln!(out, "#{exchange} {status}")?;
             message_of(out, headers, body)
         }
-        Shown::Command { .. } | Shown::Output { .. } | Shown::Ended { .. } => channel(out, what),
+        Shown::Command { .. } | Shown::Text { .. } | Shown::Ended { .. } => channel(out, what),
         Shown::NotKept { side, bytes, sha256 } => {
             writeln!(
                 out,
@@ -159,12 +159,17 @@ fn channel(out: &mut dyn Write, what: &Shown) -> io::Result<()> {
                 None => writeln!(out),
             }
         }
-        Shown::Output {
+        Shown::Text {
             channel,
-            errors,
+            stream,
             text,
         } => {
-            write!(out, "#{channel}{} ", if *errors { " err" } else { "" })?;
+            let stream = match *stream {
+                "output" => "",
+                "errors" => " err",
+                _ => " in",
+            };
+            write!(out, "#{channel}{stream} ")?;
             lines(out, text.trim_end_matches('\n'))
         }
         Shown::Ended {

@@ -36,6 +36,8 @@ pub struct SshConfig {
     pub scan_untagged: bool,
     /// What becomes of output that is no text, where output is masked.
     pub unknown_content: UnknownContent,
+    /// Whether what clients send to commands and shells is recorded, passwords typed there too.
+    pub record_input: bool,
     /// How long reaching the host may take.
     pub timeout: Duration,
 }
@@ -154,6 +156,7 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<SshConfig> {
     let scan_untagged = section.flag("scan_untagged");
     let contents = [("refuse", UnknownContent::Refuse), ("pass", UnknownContent::Pass)];
     let unknown_content = section.parse("unknown_content", choice(&contents));
+    let record_input = section.flag("record_input");
     let range = Duration::from_secs(1)..=Duration::from_mins(5);
     let timeout = section.parse("timeout", duration(range));
     let (host, port) = upstream?;
@@ -172,6 +175,7 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<SshConfig> {
         },
         scan_untagged,
         unknown_content: unknown_content.unwrap_or(UnknownContent::Refuse),
+        record_input,
         timeout: timeout.unwrap_or(TIMEOUT),
     })
 }

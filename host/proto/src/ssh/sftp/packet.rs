@@ -115,6 +115,12 @@ impl<'a> Fields<'a> {
         Ok(u32::from_be_bytes(*number))
     }
 
+    pub(super) fn long(&mut self) -> Result<u64, SftpError> {
+        let (number, rest) = self.0.split_first_chunk().ok_or(SftpError::Short)?;
+        self.0 = rest;
+        Ok(u64::from_be_bytes(*number))
+    }
+
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], SftpError> {
         let length = self.number()? as usize;
         let (bytes, rest) = self.0.split_at_checked(length).ok_or(SftpError::Short)?;
@@ -148,7 +154,25 @@ pub(super) fn status(id: u32, code: u32, message: &str, out: &mut Vec<u8>) {
     });
 }
 
-/// Appends a request of the gateway's own.
+/// Appends bytes of a file.
+pub(super) fn data(id: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put(Kind::DATA, out, |out| {
+        out.extend_from_slice(&id.to_be_bytes());
+        put_bytes(bytes, out);
+    });
+}
+
+/// Appends a read of the gateway's own.
+pub(super) fn read(id: u32, handle: &[u8], offset: u64, length: u32, out: &mut Vec<u8>) {
+    put(Kind::READ, out, |out| {
+        out.extend_from_slice(&id.to_be_bytes());
+        put_bytes(handle, out);
+        out.extend_from_slice(&offset.to_be_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
+    });
+}
+
+/// Appends a question of the gateway's own.
 pub(super) fn realpath(id: u32, path: &str, out: &mut Vec<u8>) {
     put(Kind::REALPATH, out, |out| {
         out.extend_from_slice(&id.to_be_bytes());

@@ -1,5 +1,7 @@
 use super::*;
 
+mod masked;
+
 /// A packet of `kind` with these fields, numbers as they are and texts with their length.
 fn packet(kind: u8, id: Option<u32>, fields: &[Field<'_>]) -> Vec<u8> {
     let mut body = vec![kind];

@@ -1,8 +1,9 @@
 //! What is kept of a session.
 
+use std::io::Write as _;
 use std::process::Stdio;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use e2e::journal;
 use e2e::ssh::BOX;
 use serde_json::Value;
@@ -53,5 +54,24 @@ fn a_terminal_is_recorded_as_it_was_seen_and_played_as_asciicast() -> Result<()>
         events.last().map(|event| (&event[1], &event[2])),
         Some((&"x".into(), &"4".into()))
     );
+    Ok(())
+}
+
+#[test]
+fn input_is_recorded_where_the_operator_asks_for_it_alone() -> Result<()> {
+    for (lines, recorded) in [("", false), ("record_input = true\n", true)] {
+        let stage = SshStage::new(lines)?;
+        let mut command = stage.client.command("ssh", &stage.token)?;
+        command.args(["-l", BOX, "gw", "cat >/dev/null"]);
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("piped")?;
+        stdin.write_all(b"typed here\n")?;
+        drop(stdin);
+        assert!(child.wait()?.success());
+        let session = journal::sessions(stage.gateway.home())?.remove(0);
+        let home = stage.gateway.stop()?.1;
+        let shown = home.command(&["replay", &session]).output()?;
+        assert_eq!(out(&shown).contains("in typed here"), recorded, "{shown:?}");
+    }
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use e2e::service::until;
 use e2e::ssh::BOX;
 
-use super::{SshStage, out};
+use super::{SshStage, err, out};
 
 /// Returns the gateway's memory in bytes.
 fn memory(stage: &SshStage) -> Result<u64> {
@@ -131,5 +131,28 @@ fn a_host_that_dies_ends_the_command_with_255() -> Result<()> {
     child.stderr.take().context("err")?.read_to_string(&mut told)?;
     assert_eq!(child.wait()?.code(), Some(255), "{told}");
     assert!(told.contains("connection to the host was lost"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn who_does_nothing_for_long_is_told_so_and_leaves_and_a_command_at_work_stays() -> Result<()> {
+    let stage = SshStage::new("idle_timeout = \"1s\"\n")?;
+    let done = stage.ssh(&["sleep 2; echo done"])?;
+    assert_eq!(out(&done), "done\n", "{done:?}");
+    let mut command = stage.client.command("ssh", &stage.token)?;
+    command.args(["-tt", "-l", BOX, "gw"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stdin = child.stdin.take();
+    let done = child.wait_with_output()?;
+    drop(stdin);
+    assert_eq!(done.status.code(), Some(255), "{done:?}");
+    assert!(
+        format!("{}{}", out(&done), err(&done)).contains("idle for too long"),
+        "{done:?}"
+    );
     Ok(())
 }
