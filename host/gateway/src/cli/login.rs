@@ -291,11 +291,11 @@ mod tests {
 
     #[test]
     fn each_resource_is_a_host_of_its_own() {
-        let config = config(Path::new("/home/me/ssh"), ("gw.example", 2222), &["box", "db"]);
+        let config = config(Path::new("/users/me/ssh"), ("gw.example", 2222), &["box", "db"]);
         for line in [
             "Host box.tidegate\n  HostName gw.example\n  Port 2222\n  User box\n",
             "Host db.tidegate\n",
-            "CertificateFile \"/home/me/ssh/id-cert.pub\"",
+            "CertificateFile \"/users/me/ssh/id-cert.pub\"",
             "StrictHostKeyChecking yes",
         ] {
             assert!(config.contains(line), "{config}");

@@ -36,9 +36,12 @@ fn exists(test: &str) -> bool {
         return false;
     };
     let source = fs::read_to_string(file(path)).unwrap_or_default();
-    let from_test = source.split("test]").skip(1);
-    let mut named = from_test.filter_map(|rest| rest.split("fn ").nth(1)?.split('(').next());
-    named.any(|found| found == name)
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let function = format!("fn {name}(");
+    let at = lines.iter().position(|line| line.contains(&function));
+    let before = at.map_or(&[][..], |at| &lines[..at]);
+    let mut attributes = before.iter().rev().take_while(|line| line.starts_with("#["));
+    attributes.any(|line| line.contains("test]") || line.contains("test("))
 }
 
 /// Returns the file that a path of the list means.

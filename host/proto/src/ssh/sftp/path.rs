@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn a_path_has_one_form_or_none() {
-        let home = Some("/home/me");
+        let home = Some("/users/me");
         for (path, expected) in [
-            ("", "/home/me"),
-            (".", "/home/me"),
-            ("a/b", "/home/me/a/b"),
-            ("./a//b/", "/home/me/a/b"),
+            ("", "/users/me"),
+            (".", "/users/me"),
+            ("a/b", "/users/me/a/b"),
+            ("./a//b/", "/users/me/a/b"),
             ("/", "/"),
             ("//srv/./x", "/srv/x"),
             ("/a/..b/...", "/a/..b/..."),

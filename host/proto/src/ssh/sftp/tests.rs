@@ -56,7 +56,7 @@ fn begun() -> Sftp {
     );
     assert_eq!(sftp.take_to_client(), told, "only what is known is offered");
     assert_eq!(sftp.take_to_server(), packet(16, Some(OWN), &[Text(b".")]));
-    sftp.feed_server(&home_is(b"/home/me")).expect("read");
+    sftp.feed_server(&home_is(b"/users/me")).expect("read");
     assert!(sftp.take_to_client().is_empty(), "the client asked for no home");
     sftp
 }
@@ -79,7 +79,7 @@ fn what_names_a_path_waits_and_goes_on_as_it_was_sent() {
     }
     let asked = sftp.asks().expect("asked").clone();
     assert_eq!((asked.verb, asked.kind), ("read", OperationKind::Read));
-    assert_eq!(asked.paths, [("/home/me/notes".to_owned(), Access::Read)]);
+    assert_eq!(asked.paths, [("/users/me/notes".to_owned(), Access::Read)]);
     assert!(
         sftp.take_to_server().is_empty(),
         "nothing goes before it is let through"
@@ -100,7 +100,7 @@ fn what_names_a_path_waits_and_goes_on_as_it_was_sent() {
     let asked = sftp.asks().expect("asked");
     assert_eq!(
         (asked.verb, asked.paths[0].0.as_str()),
-        ("setstat", "/home/me/notes")
+        ("setstat", "/users/me/notes")
     );
 }
 

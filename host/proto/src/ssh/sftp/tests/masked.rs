@@ -42,7 +42,7 @@ fn reading() -> Sftp {
     let mut sftp = Sftp::masking(Box::new(|| Box::<Cards>::default()));
     sftp.feed_client(&init()).expect("read");
     sftp.feed_server(&packet(2, None, &[Number(3)])).expect("read");
-    sftp.feed_server(&home_is(b"/home/me")).expect("read");
+    sftp.feed_server(&home_is(b"/users/me")).expect("read");
     opens(&mut sftp, 1, b"h");
     sftp
 }
