@@ -85,9 +85,9 @@ const server = createServer(async (request, response) => {
     return;
   }
   if (path === '/big') {
-    // So many bytes of zeros, as slowly as they are taken.
+    // So many bytes in short lines, as slowly as they are taken.
     let left = Number(new URL(request.url, 'http://x').searchParams.get('bytes'));
-    const part = Buffer.alloc(64 * 1024, 48);
+    const part = Buffer.alloc(64 * 1024, `${'x'.repeat(63)}\n`);
     response.writeHead(200, { 'content-type': 'text/plain', 'content-length': String(left) });
     const more = () => {
       while (left > 0) {

@@ -14,6 +14,7 @@ pub mod http;
 pub mod issuer;
 pub mod journal;
 pub mod mcp;
+pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod provider;

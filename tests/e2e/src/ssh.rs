@@ -213,6 +213,16 @@ impl SshClient {
         self.folder.path()
     }
 
+    /// Returns the gateway's public host key, as one line.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn host_key(&self) -> Result<String> {
+        let known = fs::read_to_string(self.folder.path().join("known_hosts"))?;
+        let (_, key) = known.trim().split_once(' ').context("a known host")?;
+        Ok(key.to_owned())
+    }
+
     /// Returns where the gateway listens.
     #[must_use]
     pub fn gateway(&self) -> SocketAddr {

@@ -1,9 +1,11 @@
 //! HTTP through the gateway, with curl and a service that tells what it was asked.
 
+mod clients;
 mod framing;
 mod holds;
 mod masks;
 mod mcp;
+mod nginx;
 mod streams;
 
 use anyhow::Result;
@@ -17,7 +19,7 @@ pub(super) struct WebStage {
     pub(super) gateway: Gateway,
     pub(super) issuer: Issuer,
     pub(super) service: WebService,
-    token: String,
+    pub(super) token: String,
 }
 
 impl WebStage {

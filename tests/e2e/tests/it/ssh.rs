@@ -1,5 +1,6 @@
 //! SSH through the gateway, with OpenSSH's own programs on both sides.
 
+mod clients;
 mod holds;
 mod logins;
 mod masks;

