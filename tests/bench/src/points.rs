@@ -26,8 +26,8 @@ pub(crate) struct Point {
     pub(crate) added_of_pgbouncer: Option<f64>,
 }
 
-/// Measures all of them, each round passing over every way.
-pub(crate) fn measure(field: &Field, effort: Effort) -> Result<Vec<Point>> {
+/// Measures all of them, or those with `only` so many clients, each round passing over every way.
+pub(crate) fn measure(field: &Field, effort: Effort, only: Option<u32>) -> Result<Vec<Point>> {
     let ways = [
         field.direct(),
         field.pgbouncer(),
@@ -36,7 +36,10 @@ pub(crate) fn measure(field: &Field, effort: Effort) -> Result<Vec<Point>> {
     ];
     let mut points = Vec::new();
     for mode in MODES {
-        for clients in CLIENTS {
+        for clients in CLIENTS
+            .into_iter()
+            .filter(|clients| only.is_none_or(|only| only == *clients))
+        {
             eprintln!("pgbench -S -M {mode} -c {clients}");
             let mut runs = vec![(Vec::new(), Vec::new()); ways.len()];
             for _ in 0..effort.rounds {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::bulk::{Bulk, MASKED};
 use crate::field::{ON_DISK, ON_TMPFS};
+use crate::flow::Flow;
 use crate::points::Point;
 
 /// Everything measured in one run.
@@ -14,32 +15,38 @@ pub(crate) struct Report {
     /// Whether it was measured shortly: then the figures show only that it works.
     quick: bool,
     cores: usize,
-    points: Vec<Point>,
-    bulk: Vec<Bulk>,
+    pub(crate) points: Vec<Point>,
+    pub(crate) bulk: Vec<Bulk>,
+    pub(crate) flows: Vec<Flow>,
     goals: Vec<Goal>,
 }
 
 /// What a figure should be, and what it is.
 #[derive(Debug, Serialize)]
 struct Goal {
-    what: &'static str,
+    what: String,
     wanted: String,
     measured: f64,
     holds: bool,
 }
 
 impl Report {
-    /// Sets the figures beside the goals.
-    pub(crate) fn new(quick: bool, points: Vec<Point>, bulk: Vec<Bulk>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let goals = goals(&points, &bulk);
+    /// Begins without figures.
+    pub(crate) fn new(quick: bool) -> Self {
         Self {
             quick,
-            cores,
-            points,
-            bulk,
-            goals,
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            points: Vec::new(),
+            bulk: Vec::new(),
+            flows: Vec::new(),
+            goals: Vec::new(),
         }
+    }
+
+    /// Sets the figures beside the goals.
+    pub(crate) fn compare(&mut self) {
+        self.goals = goals(&self.points, &self.bulk);
+        self.goals.extend(self.flows.iter().flat_map(goals_of));
     }
 
     /// Returns the table.
@@ -57,6 +64,25 @@ impl Report {
                 "Measured shortly: these figures show that it works, not how fast it is.\n"
             )?;
         }
+        if !self.points.is_empty() {
+            self.write_points(out)?;
+        }
+        if !self.flows.is_empty() {
+            self.write_flows(out)?;
+        }
+        writeln!(out, "\nGoals\n")?;
+        for goal in &self.goals {
+            let mark = if goal.holds { "holds " } else { "misses" };
+            writeln!(
+                out,
+                "{mark} {}: wanted {}, measured {:.2}",
+                goal.what, goal.wanted, goal.measured
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_points(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "Point selects (pgbench -S), medians, {} cores\n", self.cores)?;
         let head = [
             "mode",
@@ -99,13 +125,20 @@ impl Report {
                 b.what, b.way, b.rows, b.seconds, b.of_direct
             )?;
         }
-        writeln!(out, "\nGoals\n")?;
-        for goal in &self.goals {
-            let mark = if goal.holds { "holds " } else { "misses" };
+        Ok(())
+    }
+
+    fn write_flows(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\nTransfers and requests, medians\n")?;
+        for f in &self.flows {
+            let rise = f
+                .memory_rise_mib
+                .map(|rise| format!(", memory rose {rise:.1} MiB"))
+                .unwrap_or_default();
             writeln!(
                 out,
-                "{mark} {}: wanted {}, measured {:.2}",
-                goal.what, goal.wanted, goal.measured
+                "{:<44} {:<16} {:>9.0} {}/s, {:.2} of {}{rise}",
+                f.what, f.way, f.per_second, f.unit, f.of_measure, f.measure
             )?;
         }
         Ok(())
@@ -118,17 +151,17 @@ fn goals(points: &[Point], bulk: &[Bulk]) -> Vec<Goal> {
             .iter()
             .find(|p| p.mode == mode && p.clients == clients && p.way == way)
     };
-    let at_least = |what, least: f64, measured: Option<f64>| {
+    let at_least = |what: &str, least: f64, measured: Option<f64>| {
         measured.map(|m| Goal {
-            what,
+            what: what.to_owned(),
             wanted: format!("at least {least}"),
             measured: m,
             holds: m >= least,
         })
     };
-    let at_most = |what, most: f64, measured: Option<f64>| {
+    let at_most = |what: &str, most: f64, measured: Option<f64>| {
         measured.map(|m| Goal {
-            what,
+            what: what.to_owned(),
             wanted: format!("at most {most}"),
             measured: m,
             holds: m <= most,
@@ -163,6 +196,30 @@ fn goals(points: &[Point], bulk: &[Bulk]) -> Vec<Goal> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// By how much memory may rise in a large transfer, in MiB: windows, buffers, and what the
+/// allocator keeps.
+const FLOW_RISE_MAX: f64 = 48.0;
+
+/// The goals of one figure over HTTP or SSH.
+fn goals_of(flow: &Flow) -> Vec<Goal> {
+    let Some(rise) = flow.memory_rise_mib else {
+        return Vec::new();
+    };
+    let share = Goal {
+        what: format!("{} ({}), of {}", flow.what, flow.way, flow.measure),
+        wanted: "at least 0.7".to_owned(),
+        measured: flow.of_measure,
+        holds: flow.of_measure >= 0.7,
+    };
+    let memory = Goal {
+        what: format!("{} ({}), memory rise, MiB", flow.what, flow.way),
+        wanted: format!("at most {FLOW_RISE_MAX}"),
+        measured: rise,
+        holds: rise <= FLOW_RISE_MAX,
+    };
+    vec![share, memory]
 }
 
 /// Returns the median; of an even number, the mean of the middle two.

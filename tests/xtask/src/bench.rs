@@ -12,7 +12,7 @@ use crate::{machine, plugins, step};
 ///
 /// # Errors
 /// When set-up, a build or a measurement fails.
-pub(crate) fn run(json: Option<PathBuf>, quick: bool) -> Result<()> {
+pub(crate) fn run(json: Option<PathBuf>, quick: bool, only: Option<&str>) -> Result<()> {
     let tools = setup::run(Purpose::Bench)?;
     eprintln!("Building with optimisation. The first time that takes 15 to 20 minutes on 2 cores.");
     let mut build = tools.cargo()?;
@@ -27,6 +27,9 @@ pub(crate) fn run(json: Option<PathBuf>, quick: bool) -> Result<()> {
     }
     if quick {
         bench.arg("--quick");
+    }
+    if let Some(protocol) = only {
+        bench.args(["--only", protocol]);
     }
     eprintln!();
     let status = bench.status()?;

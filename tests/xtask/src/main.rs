@@ -44,7 +44,7 @@ enum Task {
         #[arg(long)]
         once: bool,
     },
-    /// Measures the gateway beside pgbouncer and a direct connection.
+    /// Measures the gateway beside pgbouncer, nginx, OpenSSH's ProxyJump and direct connections.
     Bench {
         /// Writes the figures to this file as JSON.
         #[arg(long, value_name = "FILE")]
@@ -52,6 +52,9 @@ enum Task {
         /// Measures shortly: shows that it works, not how fast it is.
         #[arg(long)]
         quick: bool,
+        /// Measures one protocol only.
+        #[arg(long, value_parser = ["postgres", "http", "ssh"])]
+        only: Option<String>,
     },
 }
 
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
         }
         Task::Test | Task::Ci => test::run(),
         Task::Demo { once } => demo::run(once),
-        Task::Bench { json, quick } => bench::run(json, quick),
+        Task::Bench { json, quick, only } => bench::run(json, quick, only.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

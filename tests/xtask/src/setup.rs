@@ -5,6 +5,7 @@
 //! `~/.cache/tidegate` and can be deleted at any time.
 
 mod need;
+mod source;
 
 use std::fs;
 use std::process::Command;
@@ -14,8 +15,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::machine::{self, Apt};
 use crate::step;
 
+use need::Need;
 pub(crate) use need::Purpose;
-use need::{Need, Source};
+use source::Source;
 
 /// What set-up provides to the commands that follow.
 #[derive(Debug)]

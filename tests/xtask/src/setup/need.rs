@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::source::Source;
 use crate::machine::{self, Apt};
 use crate::step;
 
@@ -12,8 +13,15 @@ pub(super) const NODE_DRIVER: &str = "pg@8";
 /// An identity provider that people log in with, pinned: a login is made of what it does.
 pub(super) const PROVIDER: [&str; 2] = ["oidc-provider@9.13.3", "jose@6"];
 
-/// The Model Context Protocol's own library, for both sides, pinned: it decides what is spoken.
-const MCP: &str = "@modelcontextprotocol/sdk@1.32.2";
+/// The Model Context Protocol's own libraries, for both sides and both revisions, and its conformance
+/// suite, pinned: they decide what is spoken. The suite's later versions want node 22.
+const MCP: [&str; 5] = [
+    "@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/client@2.4.0",
+    "@modelcontextprotocol/server@2.4.0",
+    "@modelcontextprotocol/node@2.1.2",
+    "@modelcontextprotocol/conformance@0.1.13",
+];
 
 /// Clients for HTTP and SSH, pinned: what they send is part of what is tested.
 const PYTHON_CLIENTS: [&str; 4] = [
@@ -214,7 +222,11 @@ impl Need {
                 has_npm("oidc-provider") && has_npm("jose") && machine::program("node").is_some()
             }
             Self::Axe => has_npm("axe-core"),
-            Self::Mcp => has_npm("@modelcontextprotocol/sdk") && machine::program("node").is_some(),
+            Self::Mcp => {
+                let packages = ["sdk", "client", "server", "node", "conformance"];
+                let has = |name: &&str| has_npm(&format!("@modelcontextprotocol/{name}"));
+                packages.iter().all(has) && machine::program("node").is_some()
+            }
             Self::Browser => {
                 machine::program("chromium").is_some() && machine::program("chromedriver").is_some()
             }
@@ -242,7 +254,7 @@ impl Need {
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
             Self::Axe => npm(package, &[AXE]),
-            Self::Mcp => npm(package, &[MCP]),
+            Self::Mcp => npm(package, &MCP),
             Self::Browser
             | Self::Curl
             | Self::Jdbc
@@ -267,57 +279,6 @@ impl Need {
             Self::Browser => &["chromium", "chromium-driver"],
             Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],
             Self::Pgbouncer => &["pgbouncer"],
-        }
-    }
-}
-
-/// Where something comes from. Ordered as it is installed.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Source {
-    /// Packages of the distribution.
-    Package(&'static [&'static str]),
-    /// rustup.
-    Rustup,
-    /// A wheel, into `~/.cache/tidegate/python`.
-    Wheel(&'static str),
-    /// A package of npm, into `~/.cache/tidegate/node`.
-    Npm(&'static str),
-}
-
-impl Source {
-    /// Returns the packages, if it is some.
-    pub(super) const fn package(&self) -> Option<&'static [&'static str]> {
-        match self {
-            Self::Package(names) => Some(names),
-            Self::Rustup | Self::Wheel(_) | Self::Npm(_) => None,
-        }
-    }
-
-    /// Returns the wheel, if it is one.
-    pub(super) const fn wheel(&self) -> Option<&'static str> {
-        match self {
-            Self::Wheel(name) => Some(name),
-            Self::Package(_) | Self::Rustup | Self::Npm(_) => None,
-        }
-    }
-
-    /// Returns the package of npm, if it is one.
-    pub(super) const fn npm(&self) -> Option<&'static str> {
-        match self {
-            Self::Npm(name) => Some(name),
-            Self::Package(_) | Self::Rustup | Self::Wheel(_) => None,
-        }
-    }
-
-    /// Says what is installed and where.
-    pub(super) fn describe(&self) -> String {
-        match self {
-            Self::Package(names) => {
-                format!("{}: packages of the distribution, system-wide", names.join(", "))
-            }
-            Self::Rustup => "the targets wasm32-wasip2 and wasm32-unknown-unknown: rustup".to_owned(),
-            Self::Wheel(name) => format!("{name}: a Python wheel, into ~/.cache/tidegate/python"),
-            Self::Npm(name) => format!("{name}: a package of npm, into ~/.cache/tidegate/node"),
         }
     }
 }
