@@ -15,6 +15,7 @@ mod forward;
 mod guarded;
 mod masks;
 mod mcp;
+mod metadata;
 mod pass;
 mod pool;
 mod reading;

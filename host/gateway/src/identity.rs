@@ -17,6 +17,7 @@ mod provider;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -102,6 +103,12 @@ impl Identity {
             providers: providers.collect::<Result<_, _>>()?,
             logouts: Mutex::default(),
         })
+    }
+
+    /// Returns who issues the tokens that are taken here, each once.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        let issuers: BTreeSet<&str> = self.providers.iter().map(|p| p.config.issuer.as_str()).collect();
+        issuers.into_iter()
     }
 
     /// Fetches the keys of every provider and returns those that have none, with the reason.

@@ -4,7 +4,7 @@ use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use model::{OperationId, Refusal, Rule};
 use proto::http::mcp;
-use proto::http::problem::{Circumstances, Problem};
+use proto::http::problem::{Challenge, Circumstances, Problem};
 use serde_json::Value;
 
 use super::body::ResponseBody;
@@ -16,6 +16,8 @@ pub(super) struct Told {
     pub(super) operation: Option<OperationId>,
     /// Where the console is, as people reach it.
     pub(super) console_url: Option<String>,
+    /// Where it is said how to get a token.
+    pub(super) metadata: Option<String>,
     /// The id of the message that is answered, where the Model Context Protocol is spoken.
     pub(super) message: Option<Value>,
 }
@@ -33,6 +35,10 @@ impl Told {
         let operation = self.operation.map(|operation| operation.to_string());
         let circumstances = Circumstances {
             operation: operation.as_deref(),
+            challenge: Challenge {
+                resource_metadata: self.metadata.as_deref(),
+                scope: None,
+            },
             ..Circumstances::default()
         };
         respond(problem(&circumstances), running)

@@ -34,6 +34,10 @@ pub(super) const VISITS_MAX: usize = 32;
 /// How many requests may run at once on one HTTP/2 connection; the usual number.
 const STREAMS_MAX: u32 = 128;
 
+/// How many bytes the HTTP/1 library reads, and keeps of an answer, at once: what a kernel's buffer
+/// has at high speed. A head has its own limit, which the guard holds.
+pub(super) const BUFFER_BYTES_MAX: usize = 256 << 10;
+
 /// How many bytes a client may send ahead of what the upstream has taken, per HTTP/2 stream and
 /// per connection.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -233,7 +237,7 @@ async fn serve_http1(guarded: Guarded, connection: &Arc<Connection>) -> Served {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(connection.services.login_max)
-        .max_buf_size(2 * HEAD_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(guarded), service(connection))
         .with_upgrades();

@@ -13,13 +13,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::body::RequestBody;
+use super::connection::BUFFER_BYTES_MAX;
 use crate::tls::ALPN_HTTP2;
 use crate::wire::{Wire, tune};
 
 /// How long reaching an upstream may take, from the name to the first byte of HTTP.
 pub(super) const DIAL_MAX: Duration = Duration::from_secs(15);
 
-/// The most bytes of heads that an upstream may send: what servers allow themselves.
+/// The most bytes of a head that an upstream may send over HTTP/2: what servers allow themselves. Over
+/// HTTP/1 it is the library's buffer, [`BUFFER_BYTES_MAX`].
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// The most headers of an answer.
@@ -110,7 +112,7 @@ async fn shake_hands(wire: Wire, http2: bool) -> Result<Sender, DialError> {
         return Ok(Sender::Http2(sender));
     }
     let (sender, connection) = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .handshake(io)
         .await

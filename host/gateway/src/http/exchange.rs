@@ -23,6 +23,7 @@ use super::body::{RequestBody, ResponseBody, Streamed};
 use super::connection::{Connection, Running};
 use super::masks::{Masking, Masks};
 use super::mcp;
+use super::metadata;
 use super::pass;
 use super::reading::{self, Read};
 use super::record::Exchange;
@@ -52,13 +53,15 @@ pub(super) async fn answer(
     let _offer = Offer(&connection);
     match arrive(&connection, request).await {
         Ok(arrived) => arrived.go(told, running).await,
-        Err(Turned::Rejected(rejection)) => {
-            told.answer(Some(running), |around| Problem::rejected(&rejection, around))
-        }
-        Err(Turned::Unknown(fault)) => {
+        Err(Outside::Turned(turned)) => turned.answer(&told, running),
+        Err(Outside::Unknown(fault, metadata)) => {
+            let told = Told {
+                metadata: Some(metadata),
+                ..told
+            };
             told.answer(Some(running), |around| Problem::unauthorized(fault, around))
         }
-        Err(Turned::Refused(refusal)) => told.refuse(Some(running), &refusal),
+        Err(Outside::Asks(document)) => metadata::answer(document, running),
     }
 }
 
@@ -72,17 +75,47 @@ impl Drop for Offer<'_> {
 }
 
 /// Why a request has no session.
+enum Outside {
+    Turned(Turned),
+    /// Nobody knows whose it is; at this address it is said how to get a token.
+    Unknown(TokenFault, String),
+    /// It asks for what everybody may know.
+    Asks(Vec<u8>),
+}
+
+impl<T: Into<Turned>> From<T> for Outside {
+    fn from(turned: T) -> Self {
+        Self::Turned(turned.into())
+    }
+}
+
+/// Why a request does not go on.
 enum Turned {
     /// It has no single meaning, or is for nobody.
     Rejected(Rejection),
-    /// Nobody knows whose it is.
-    Unknown(TokenFault),
     Refused(Refusal),
 }
 
 impl From<Rejection> for Turned {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
+    }
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Turned {
+    fn answer(&self, told: &Told, running: Running) -> Response<ResponseBody> {
+        match self {
+            Self::Rejected(rejection) => {
+                told.answer(Some(running), |around| Problem::rejected(rejection, around))
+            }
+            Self::Refused(refusal) => told.refuse(Some(running), refusal),
+        }
     }
 }
 
@@ -99,7 +132,7 @@ pub(super) struct Arrived {
     pub(super) on_upgrade: Option<OnUpgrade>,
 }
 
-async fn arrive(connection: &Arc<Connection>, mut request: Request<Incoming>) -> Result<Arrived, Turned> {
+async fn arrive(connection: &Arc<Connection>, mut request: Request<Incoming>) -> Result<Arrived, Outside> {
     let upstreams = &connection.services.http;
     let on_upgrade = request
         .headers()
@@ -111,17 +144,20 @@ async fn arrive(connection: &Arc<Connection>, mut request: Request<Incoming>) ->
     if admitted.refuses_body && !incoming.is_end_stream() {
         return Err(Rejection::malformed("body", "a request with this method has no body here").into());
     }
+    if let Some(document) = metadata::document(connection, &admitted) {
+        return Err(Outside::Asks(document));
+    }
     let token = admitted
         .token
         .take()
-        .ok_or(Turned::Unknown(TokenFault::Missing))?;
+        .ok_or_else(|| Outside::Unknown(TokenFault::Missing, metadata::address(connection, &admitted)))?;
     let found = upstreams.find(admitted.authority.host(), &admitted.path);
     let visit = match found.as_ref().and_then(|found| {
         let digest = digest(token.secret());
         connection.visit(digest, &found.upstream.name)
     }) {
         Some(visit) => visit,
-        None => enter(connection, token.secret(), found.as_ref()).await?,
+        None => enter(connection, token.secret(), &admitted, found.as_ref()).await?,
     };
     let Some(Found { path, prefix, .. }) = found else {
         return Err(no_resource().into());
@@ -141,21 +177,22 @@ async fn arrive(connection: &Arc<Connection>, mut request: Request<Incoming>) ->
 async fn enter(
     connection: &Arc<Connection>,
     token: &str,
+    admitted: &Admitted,
     found: Option<&Found>,
-) -> Result<Arc<Visit>, Turned> {
+) -> Result<Arc<Visit>, Outside> {
     let services = &connection.services;
     let resource = found.map(|found| &found.upstream.name);
     let verified = services.identity.verify(token, clock::unix_seconds()).await;
     let verified = verified.map_err(|error| {
         services.login_refused(&connection.client, resource, &error.to_string());
-        Turned::Unknown(TokenFault::Invalid)
+        Outside::Unknown(TokenFault::Invalid, metadata::address(connection, admitted))
     })?;
     // Known from here on; but not told whether a resource exists that may not be used.
     let principal = Arc::new(verified.principal.clone());
     let turned = |refusal: Refusal| {
         let reason = format!("{}: {}", refusal.rule.label(), refusal.message);
         services.login_refused(&connection.client, resource, &reason);
-        Turned::Refused(refusal)
+        Outside::from(refusal)
     };
     services.locks.check_principal(&principal).map_err(turned)?;
     let Some(found) = found else {
@@ -178,7 +215,7 @@ async fn enter(
     // What was revoked before the session was listed did not reach it.
     if let Err(refusal) = visit.still_let_in() {
         visit.end("revoked").await;
-        return Err(Turned::Refused(refusal));
+        return Err(refusal.into());
     }
     Ok(visit)
 }
@@ -214,15 +251,9 @@ impl Arrived {
         let message = OnceLock::new();
         match self.travel(operation, &message).await {
             Ok(released) => pass::answer(released, told, running).await,
-            Err(Turned::Rejected(rejection)) => {
-                told.answer(Some(running), |around| Problem::rejected(&rejection, around))
-            }
-            Err(Turned::Unknown(fault)) => {
-                told.answer(Some(running), |around| Problem::unauthorized(fault, around))
-            }
-            Err(Turned::Refused(refusal)) => {
+            Err(turned) => {
                 told.message = message.into_inner();
-                told.refuse(Some(running), &refusal)
+                turned.answer(&told, running)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A client's connection with the guard before it: the HTTP library reads only what the guard
 //! has passed.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -102,6 +102,15 @@ impl Guarded {
         }
     }
 
+    /// Reads what the socket has of what may pass unseen.
+    fn poll_unseen(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.wire).poll_read(cx, buffer))?;
+        let count = buffer.filled().len() - before;
+        self.watch.lock().guard.passed_unseen(count as u64);
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads what the socket has and lets the guard look at it; returns how much that was.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(&mut self.input);
@@ -141,6 +150,11 @@ impl AsyncRead for Guarded {
                     None => {}
                 }
                 shared.reader = Some(cx.waker().clone());
+                // Nothing is looked at in the middle of a body, so it need not come by way of here.
+                if shared.guard.unseen() >= buffer.remaining() as u64 {
+                    drop(shared);
+                    return this.poll_unseen(cx, buffer);
+                }
             }
             if ready!(this.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(()));
@@ -170,6 +184,18 @@ impl Shared {
 impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.wire).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -99,6 +99,33 @@ impl Guard {
         }
     }
 
+    /// Returns how many bytes may pass unseen from here on: what is left of a body's length or of a
+    /// chunk, or of a connection on which nothing is HTTP/1. A driver that lets bytes pass so says
+    /// how many with [`Guard::passed_unseen`].
+    #[must_use]
+    pub const fn unseen(&self) -> u64 {
+        match &self.state {
+            State::Length(left) => *left,
+            State::Chunked(chunked) => chunked.unseen(),
+            State::Open(_) => u64::MAX,
+            State::Start | State::Head(_) | State::Offered | State::Broken(_) => 0,
+        }
+    }
+
+    /// Takes note of bytes that passed unseen, at most [`Guard::unseen`].
+    pub fn passed_unseen(&mut self, count: u64) {
+        match &mut self.state {
+            State::Length(left) => {
+                *left = left.saturating_sub(count);
+                if *left == 0 {
+                    self.state = State::Head(Head::default());
+                }
+            }
+            State::Chunked(chunked) => chunked.passed_unseen(count),
+            State::Start | State::Head(_) | State::Offered | State::Open(_) | State::Broken(_) => {}
+        }
+    }
+
     /// Returns how many heads have passed.
     #[must_use]
     pub const fn heads(&self) -> u64 {

@@ -16,6 +16,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use memchr::{memchr, memchr2};
+
 use super::keep::Keep;
 use super::outlet::{Cell, CellError, FieldCells, Outlet, Plain};
 use super::visible::visible;
@@ -176,15 +178,19 @@ impl StreamMask {
         out: &mut Vec<u8>,
         cells: &mut dyn FieldCells,
     ) -> Result<(), StreamError> {
+        // Nearly always; then no line is looked at once more.
+        let is_plain = held.is_ascii() && memchr(0, held).is_none();
         loop {
             let rest = &held[*done..];
-            let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let end = memchr2(b'\n', b'\r', rest);
             let line = &rest[..end.unwrap_or(rest.len())];
             if self.seen.len() + line.len() > CELL_BYTES_MAX {
                 let at = self.before + *done as u64;
                 return Err(StreamError::TooLong { at });
             }
-            self.check_text(line, *done, end.is_some())?;
+            if !is_plain {
+                self.check_text(line, *done, end.is_some())?;
+            }
             let Some(end) = end else {
                 return Ok(());
             };

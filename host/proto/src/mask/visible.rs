@@ -13,7 +13,11 @@ const C1: u8 = 0xc2;
 /// backspace takes back the character before it. What a sequence carries as text, as a window's
 /// title or where a link leads to, stays where it stands, for it is seen somewhere.
 pub(super) fn visible(line: &[u8]) -> Cow<'_, [u8]> {
-    if !line.iter().any(|byte| is_control(*byte) || *byte == C1) {
+    // Without a way out in the middle this is done for many bytes at once.
+    if !line
+        .iter()
+        .fold(false, |any, byte| any | is_control(*byte) | (*byte == C1))
+    {
         return Cow::Borrowed(line);
     }
     let mut seen = Vec::with_capacity(line.len());
@@ -39,7 +43,7 @@ pub(super) fn visible(line: &[u8]) -> Cow<'_, [u8]> {
 }
 
 const fn is_control(byte: u8) -> bool {
-    byte.is_ascii_control() && byte != b'\t'
+    ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f)
 }
 
 /// Passes the rest of a sequence, by what ECMA-48 says they look like.

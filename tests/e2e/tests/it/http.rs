@@ -1,6 +1,7 @@
 //! HTTP through the gateway, with curl and a service that tells what it was asked.
 
 mod clients;
+mod conformance;
 mod framing;
 mod holds;
 mod masks;
@@ -12,13 +13,13 @@ use anyhow::Result;
 use e2e::gateway::{Configuration, Gateway, Plugin, WEB_TOKEN};
 use e2e::issuer::Issuer;
 use e2e::journal;
-use e2e::web::{Answer, WebService, curl};
+use e2e::web::{Answer, Script, curl};
 
 /// A service, an issuer and a gateway between them.
 pub(super) struct WebStage {
     pub(super) gateway: Gateway,
     pub(super) issuer: Issuer,
-    pub(super) service: WebService,
+    pub(super) service: Script,
     pub(super) token: String,
 }
 
@@ -31,7 +32,7 @@ impl WebStage {
         lines: &str,
         change: impl FnOnce(Configuration<'_>) -> Configuration<'_>,
     ) -> Result<Self> {
-        let service = WebService::start()?;
+        let service = e2e::web::service()?;
         let issuer = Issuer::new()?;
         let configuration = change(Configuration::web(service.port(), &issuer, lines));
         let gateway = Gateway::start(&configuration)?;
@@ -148,9 +149,22 @@ fn nobody_gets_in_without_a_token_that_holds() -> Result<()> {
     let stage = WebStage::new("")?;
     let none = curl(&["-k", &stage.gateway.web("/echo")])?;
     assert_eq!(none.status, 401, "{none:?}");
+    let challenge = none.header("www-authenticate").unwrap_or_default();
+    let metadata = challenge.strip_prefix("bearer resource_metadata=\"");
+    let metadata = metadata
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or_default();
     assert!(
-        none.header("www-authenticate")
-            .is_some_and(|challenge| challenge == "bearer")
+        metadata.ends_with("/.well-known/oauth-protected-resource/web/echo"),
+        "{challenge}"
+    );
+    let told = curl(&["-k", metadata])?;
+    assert_eq!(told.status, 200, "{told:?}");
+    let told = told.json()?;
+    assert_eq!(told["resource"], stage.gateway.web("/echo"), "{told}");
+    assert_eq!(
+        told["authorization_servers"],
+        serde_json::json!([e2e::issuer::ISSUER])
     );
     let bad = stage.ask_as("abc.def.ghi", "/echo", &[])?;
     assert_eq!(bad.status, 401, "{bad:?}");

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use super::{BodyMaskError, BodyMasks};
 use crate::mask::outlet::{Cell, FieldCells, Outlet, Plain};
 use crate::mask::{CELL_BYTES_MAX, Leaf, Work};
@@ -45,9 +47,11 @@ impl Lines {
             out.extend_from_slice(piece);
             return Ok(());
         }
+        // Nearly always; then no line is looked at once more.
+        let is_ascii = piece.is_ascii() && self.held.is_ascii();
         let mut rest = piece;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            self.line(&rest[..end], out, cells)?;
+        while let Some(end) = memchr(b'\n', rest) {
+            self.line(&rest[..end], is_ascii, out, cells)?;
             out.push(b'\n');
             self.before += 1;
             rest = &rest[end + 1..];
@@ -62,7 +66,7 @@ impl Lines {
         out: &mut Vec<u8>,
         cells: &mut dyn FieldCells,
     ) -> Result<(), BodyMaskError> {
-        self.line(&[], out, cells)?;
+        self.line(&[], false, out, cells)?;
         Ok(self.outlet.flush(out, cells)?)
     }
 
@@ -70,6 +74,7 @@ impl Lines {
     fn line(
         &mut self,
         rest: &[u8],
+        is_ascii: bool,
         out: &mut Vec<u8>,
         cells: &mut dyn FieldCells,
     ) -> Result<(), BodyMaskError> {
@@ -81,7 +86,7 @@ impl Lines {
             &self.held
         };
         let text = line.strip_suffix(b"\r").unwrap_or(line);
-        if let Err(error) = std::str::from_utf8(text) {
+        if !is_ascii && let Err(error) = std::str::from_utf8(text) {
             return Err(BodyMaskError::Malformed {
                 at: self.before + error.valid_up_to() as u64,
                 reason: "a text that is not UTF-8",

@@ -47,8 +47,7 @@ impl Chunked {
             if let Part::Data(left) = self.part {
                 let length = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                 super::pass(rest, length, out);
-                let left = left - length as u64;
-                self.part = if left == 0 { Part::End } else { Part::Data(left) };
+                self.passed_unseen(length as u64);
                 continue;
             }
             *rest = after;
@@ -70,6 +69,22 @@ impl Chunked {
             }
         }
         Ok(Progress::More)
+    }
+
+    /// Returns what is left of the chunk at hand.
+    pub(super) const fn unseen(&self) -> u64 {
+        match self.part {
+            Part::Data(left) => left,
+            Part::Size | Part::End | Part::Trailers(_) => 0,
+        }
+    }
+
+    /// Takes note of bytes of the chunk at hand that have passed.
+    pub(super) fn passed_unseen(&mut self, count: u64) {
+        if let Part::Data(left) = self.part {
+            let left = left.saturating_sub(count);
+            self.part = if left == 0 { Part::End } else { Part::Data(left) };
+        }
     }
 
     fn size(&mut self) -> Result<bool, Violation> {

@@ -41,5 +41,31 @@ fn both_ways(input: &[u8]) -> Outcome {
         "{:?}",
         String::from_utf8_lossy(input)
     );
+    assert_eq!(feed_unseen(input), whole, "{:?}", String::from_utf8_lossy(input));
     whole
+}
+
+/// Feeds as a driver does that lets pass unseen what may.
+fn feed_unseen(input: &[u8]) -> Outcome {
+    let mut guard = Guard::new();
+    let (mut passed, mut rest) = (Vec::new(), input);
+    let mut ended = Ok(());
+    while ended.is_ok() && !rest.is_empty() {
+        let unseen = usize::try_from(guard.unseen())
+            .unwrap_or(usize::MAX)
+            .min(rest.len());
+        let (piece, after) = rest.split_at(unseen.max(1));
+        rest = after;
+        if unseen > 0 {
+            passed.extend_from_slice(piece);
+            guard.passed_unseen(unseen as u64);
+        } else {
+            ended = guard.feed(piece, &mut passed);
+        }
+    }
+    Outcome {
+        passed,
+        ended,
+        heads: guard.heads(),
+    }
 }
