@@ -1,5 +1,6 @@
 //! An HTTP service of the stage, and clients that ask it through the gateway.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -10,27 +11,38 @@ use tempfile::TempDir;
 use crate::service::{Account, Service};
 use crate::tools;
 
-/// A running service that tells what it was asked (`clients/http_upstream.mjs`).
+/// A running script of `clients/` that prints `listening PORT`.
 #[derive(Debug)]
-pub struct WebService {
+pub struct Script {
     port: u16,
     _service: Service,
     _folder: TempDir,
 }
 
-impl WebService {
-    /// Starts a service on the loopback.
+impl Script {
+    /// Starts a script of node's with these arguments, on the loopback.
     ///
     /// # Errors
-    /// When node is missing.
-    pub fn start() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tidegate-web-").tempdir()?;
-        let script = tools::repository().join("tests/e2e/clients/http_upstream.mjs");
+    /// When node is missing, or the script does not listen.
+    pub fn start(name: &'static str, arguments: &[&str]) -> Result<Self> {
+        Self::trusting(name, arguments, None)
+    }
+
+    /// Starts a script that trusts this authority, too.
+    ///
+    /// # Errors
+    /// As [`Script::start`].
+    pub fn trusting(name: &'static str, arguments: &[&str], authority: Option<&Path>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tidegate-script-").tempdir()?;
+        let script = tools::repository().join("tests/e2e/clients").join(name);
         let mut command = Account::Own.command(&tools::on_path("node")?)?;
-        command.arg(script);
-        let log = folder.path().join("web.log");
-        let mut service = Service::start("the web service", &mut command, &log, Signal::TERM)?;
-        let port = service.wait_for(0, "the web service", |log| {
+        command.arg(script).args(arguments);
+        if let Some(authority) = authority {
+            command.env("NODE_EXTRA_CA_CERTS", authority);
+        }
+        let log = folder.path().join("log");
+        let mut service = Service::start(name, &mut command, &log, Signal::TERM)?;
+        let port = service.wait_for(0, name, |log| {
             let line = log.lines().find_map(|line| line.strip_prefix("listening "))?;
             line.parse().ok()
         })?;
@@ -46,6 +58,14 @@ impl WebService {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Starts a service that tells what it was asked.
+///
+/// # Errors
+/// When node is missing.
+pub fn service() -> Result<Script> {
+    Script::start("http_upstream.mjs", &[])
 }
 
 /// An answer as curl got it.

@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use e2e::gateway::{Configuration, Gateway, Plugin};
 use e2e::issuer::Issuer;
-use e2e::mcp::McpServer;
+use e2e::mcp;
 use e2e::tools;
-use e2e::web::curl;
+use e2e::web::{Script, curl};
 use serde_json::Value;
 
 const POLICY: &str = r#"
@@ -21,13 +21,16 @@ when { context.operation has request && context.operation.request has call
 
 struct McpStage {
     gateway: Gateway,
-    server: McpServer,
+    server: Script,
     issuer: Issuer,
 }
 
 impl McpStage {
     fn new(answers: &str) -> Result<Self> {
-        let server = McpServer::start(answers)?;
+        Self::before(mcp::server(answers)?)
+    }
+
+    fn before(server: Script) -> Result<Self> {
         let issuer = Issuer::new()?;
         let mut configuration = Configuration::web(server.port(), &issuer, "").policy(POLICY);
         configuration.web = None;
@@ -63,9 +66,9 @@ paths = ["tools:$..ssn"]
         Ok(format!("http://{address}/tools/mcp"))
     }
 
-    /// Runs the client and returns what it got.
-    fn client(&self) -> Result<Value> {
-        let script = tools::repository().join("tests/e2e/clients/mcp_client.mjs");
+    /// Runs a client and returns what it got.
+    fn client(&self, script: &str) -> Result<Value> {
+        let script = tools::repository().join("tests/e2e/clients").join(script);
         let token = self.issuer.token("agent-7", &["agents"])?;
         let mut command = Command::new(tools::on_path("node")?);
         command
@@ -80,7 +83,7 @@ paths = ["tools:$..ssn"]
 fn tools_are_listed_called_and_masked_as_policy_says() -> Result<()> {
     for answers in ["stream", "json"] {
         let stage = McpStage::new(answers)?;
-        let got = stage.client()?;
+        let got = stage.client("mcp_client.mjs")?;
         assert_eq!(got["tools"], serde_json::json!(["look"]), "{got}");
         let seen = got["look"].to_string();
         assert!(seen.contains("***-**-0001") && !seen.contains("103-04"), "{got}");
@@ -88,7 +91,7 @@ fn tools_are_listed_called_and_masked_as_policy_says() -> Result<()> {
         assert_eq!(got["refused"]["data"]["rule"], "policy-denied", "{got}");
         let session = got["session"].as_str().context("a session")?;
         assert!(!session.contains("upstream-"), "{session}");
-        let heard = stage.server.seen()?;
+        let heard = mcp::seen(&stage.server)?;
         assert!(
             !heard.contains("Bearer") && heard.contains("upstream-"),
             "{heard}"
@@ -98,9 +101,27 @@ fn tools_are_listed_called_and_masked_as_policy_says() -> Result<()> {
 }
 
 #[test]
+fn the_revision_without_sessions_is_spoken_too() -> Result<()> {
+    let stage = McpStage::before(mcp::server_2026()?)?;
+    let got = stage.client("mcp_client_2026.mjs")?;
+    assert_eq!(got["version"], "2026-07-28", "{got}");
+    assert_eq!(got["tools"], serde_json::json!(["look"]), "{got}");
+    let seen = got["look"].to_string();
+    assert!(seen.contains("***-**-0001") && !seen.contains("103-04"), "{got}");
+    assert_eq!(got["refused"]["code"], 40_301, "{got}");
+    assert_eq!(got["refused"]["data"]["rule"], "policy-denied", "{got}");
+    let heard = mcp::seen(&stage.server)?;
+    assert!(
+        heard.contains("server/discover") && !heard.contains("mcp-session-id"),
+        "{heard}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_session_is_nobody_elses_and_what_means_nothing_is_refused() -> Result<()> {
     let stage = McpStage::new("json")?;
-    let got = stage.client()?;
+    let got = stage.client("mcp_client.mjs")?;
     let session = format!("Mcp-Session-Id: {}", got["session"].as_str().unwrap_or_default());
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let send = |subject: &str, body: &str, further: &[&str]| -> Result<e2e::web::Answer> {

@@ -1,0 +1,83 @@
+//! Conformance suites: what fails is what `tests/e2e/CONFORMANCE.md` lists, with the reason.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use e2e::gateway::{Configuration, Gateway};
+use e2e::issuer::Issuer;
+use e2e::mcp;
+use e2e::tools;
+use e2e::web::Script;
+
+use super::WebStage;
+
+/// Returns the cases that are listed below a heading.
+fn listed(heading: &str) -> Result<BTreeSet<String>> {
+    let list = std::fs::read_to_string(tools::repository().join("tests/e2e/CONFORMANCE.md"))?;
+    let part = list.split("\n## ").find(|part| part.starts_with(heading));
+    let rows = part.context("the heading")?.lines();
+    let cases = rows.filter_map(|row| Some(row.strip_prefix("| `")?.split_once('`')?.0.to_owned()));
+    Ok(cases.collect())
+}
+
+#[test]
+fn http_2_is_spoken_as_its_rfc_says() -> Result<()> {
+    let stage = WebStage::with("", |mut configuration| {
+        configuration.plaintext = true;
+        configuration
+    })?;
+    let port = stage.gateway.http().context("a listener")?.port().to_string();
+    let script = tools::repository().join("tests/e2e/clients/h2_cases.py");
+    let mut command = Command::new(tools::python()?);
+    command
+        .arg(script)
+        .args([port.as_str(), "/web/customers", &stage.token]);
+    let said = tools::output(&mut command)?;
+    let failed = said.lines().filter_map(|line| line.strip_prefix("not ok "));
+    let failed: BTreeSet<String> = failed
+        .map(|line| line.split_once(": ").map_or(line, |(name, _)| name).to_owned())
+        .collect();
+    assert!(said.matches("ok ").count() > 70, "{said}");
+    assert_eq!(failed, listed("HTTP/2")?, "{said}");
+    assert_eq!(stage.ask("/customers", &[])?.status, 200, "it lives");
+    Ok(())
+}
+
+#[test]
+fn the_model_context_protocol_is_spoken_as_its_authors_suite_wants() -> Result<()> {
+    let server = mcp::fixtures()?;
+    let issuer = Issuer::new()?;
+    let policy = r#"permit (principal in Group::"agents",
+  action in [Action::"connect", Action::"execute"], resource == Resource::"tools");"#;
+    let mut configuration = Configuration::web(server.port(), &issuer, "").policy(policy);
+    configuration.web = None;
+    configuration.plaintext = true;
+    configuration.listens_http = true;
+    configuration.further = format!(
+        "[[resource]]\nname = \"tools\"\nkind = \"mcp\"\nupstream = \"http://127.0.0.1:{}\"\n",
+        server.port()
+    );
+    let gateway = Gateway::start(&configuration)?;
+    let base = format!("http://{}/tools", gateway.http().context("a listener")?);
+    let token = issuer.token("agent-7", &["agents"])?;
+    let forwarder = Script::start("bearer.mjs", &[&base, &token])?;
+    let suite = tools::node()?.join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    let results = tempfile::tempdir()?;
+    let done = Command::new(tools::on_path("node")?)
+        .arg(suite)
+        .args(["server", "--suite", "all", "--url"])
+        .arg(format!("http://localhost:{}/mcp", forwarder.port()))
+        .current_dir(results.path())
+        .output()?;
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let named = |mark: &str| -> BTreeSet<String> {
+        let lines = said.lines().filter_map(|line| line.strip_prefix(mark));
+        lines
+            .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
+            .collect()
+    };
+    assert!(named("✓ ").len() > 20, "{said}");
+    assert_eq!(named("✗ "), listed("MCP")?, "{said}");
+    Ok(())
+}
