@@ -151,7 +151,8 @@ impl AsyncRead for Guarded {
                 }
                 shared.reader = Some(cx.waker().clone());
                 // Nothing is looked at in the middle of a body, so it need not come by way of here.
-                if shared.guard.unseen() >= buffer.remaining() as u64 {
+                let unseen = shared.guard.unseen();
+                if unseen > 0 && unseen >= buffer.remaining() as u64 {
                     drop(shared);
                     return this.poll_unseen(cx, buffer);
                 }
