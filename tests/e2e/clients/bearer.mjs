@@ -20,5 +20,7 @@ const server = createServer((request, response) => {
   response.on('close', () => onward.destroy());
   request.pipe(onward);
 });
+// Else node says so in a header of its own.
+server.keepAliveTimeout = 0;
 server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`));
 process.on('SIGTERM', () => process.exit(0));

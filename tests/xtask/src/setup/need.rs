@@ -23,12 +23,14 @@ const MCP: [&str; 5] = [
     "@modelcontextprotocol/conformance@0.1.13",
 ];
 
-/// Clients for HTTP and SSH, pinned: what they send is part of what is tested.
-const PYTHON_CLIENTS: [&str; 4] = [
+/// Clients for HTTP and SSH, and what judges answers, pinned: what they send is part of what is
+/// tested.
+const PYTHON_CLIENTS: [&str; 5] = [
     "requests==2.34.2",
     "httpx[http2]==0.28.1",
     "paramiko==5.1.0",
     "asyncssh==2.24.1",
+    "redbot==2.7.1",
 ];
 
 /// What finds pages that not everybody can read, pinned: other versions find other things.
@@ -104,7 +106,7 @@ pub(super) enum Need {
     Eighteen,
     /// psycopg and asyncpg.
     PythonDrivers,
-    /// requests, httpx, paramiko and asyncssh.
+    /// requests, httpx, paramiko and asyncssh, and REDbot, which judges answers over HTTP.
     PythonClients,
     /// Node and its `pg`.
     NodeDriver,
@@ -214,7 +216,7 @@ impl Need {
             Self::PythonDrivers => ["psycopg", "psycopg_binary", "asyncpg"]
                 .iter()
                 .all(|name| has_wheel(name)),
-            Self::PythonClients => ["requests", "httpx", "h2", "paramiko", "asyncssh"]
+            Self::PythonClients => ["requests", "httpx", "h2", "paramiko", "asyncssh", "redbot"]
                 .iter()
                 .all(|name| has_wheel(name)),
             Self::NodeDriver => has_npm("pg") && machine::program("node").is_some(),

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use e2e::gateway::{Configuration, Gateway};
 use e2e::issuer::Issuer;
 use e2e::mcp;
+use e2e::nginx::Nginx;
 use e2e::tools;
 use e2e::web::Script;
 
@@ -41,6 +42,38 @@ fn http_2_is_spoken_as_its_rfc_says() -> Result<()> {
     assert!(said.matches("ok ").count() > 70, "{said}");
     assert_eq!(failed, listed("HTTP/2")?, "{said}");
     assert_eq!(stage.ask("/customers", &[])?.status, 200, "it lives");
+    Ok(())
+}
+
+/// Returns what REDbot notes of an address, numbers aside: they tell of sizes and times.
+fn noted(url: &str) -> Result<BTreeSet<String>> {
+    let program = tools::cache()?.join("python/bin/redbot");
+    let said = tools::output(Command::new(program).args(["-o", "text", url]))?;
+    let notes = said.lines().filter_map(|line| line.trim().strip_prefix("* "));
+    let bare = notes.map(|note| note.chars().filter(|c| !c.is_ascii_digit()).collect::<String>());
+    let bare: BTreeSet<String> = bare.map(|note| note.replace("seconds", "second")).collect();
+    anyhow::ensure!(bare.len() > 5, "{said}");
+    Ok(bare)
+}
+
+#[test]
+fn http_1_1_answers_are_as_good_as_the_servers_own() -> Result<()> {
+    if tools::is_left_out("nginx") {
+        eprintln!("nginx is not on this machine, as set-up said: nothing was asked of it");
+        return Ok(());
+    }
+    let nginx = Nginx::with_files()?;
+    std::fs::write(nginx.file("text.txt"), "A line of a file.\n".repeat(1_000))?;
+    let issuer = Issuer::new()?;
+    let mut configuration = Configuration::web(nginx.port(), &issuer, "");
+    configuration.plaintext = true;
+    let gateway = Gateway::start(&configuration)?;
+    let token = issuer.token("agent-7", &["agents"])?;
+    let forwarder = Script::start("bearer.mjs", &[&gateway.web(""), &token])?;
+    let direct = noted(&format!("http://127.0.0.1:{}/text.txt", nginx.port()))?;
+    let through = noted(&format!("http://127.0.0.1:{}/text.txt", forwarder.port()))?;
+    let differ: BTreeSet<String> = direct.symmetric_difference(&through).cloned().collect();
+    assert_eq!(differ, listed("HTTP/1.1")?, "{direct:#?} {through:#?}");
     Ok(())
 }
 
