@@ -12,6 +12,7 @@ mod head;
 pub(crate) use head::Head;
 pub mod journal;
 pub mod login;
+pub mod plugin;
 pub mod remote;
 pub mod replay;
 pub mod revoke;
@@ -87,6 +88,9 @@ pub enum Command {
     Sessions(sessions::SessionsArgs),
     /// Get what logs in over SSH in the place of a token: a certificate, or a ticket.
     Login(login::LoginArgs),
+    /// Look into plugins, pack and check them.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Review who has access.
     #[command(subcommand)]
     Access(access::AccessCommand),

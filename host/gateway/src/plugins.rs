@@ -21,7 +21,7 @@ pub async fn load(config: &Config) -> Result<Plugins> {
         }
     }
     let cache = config.state.database.with_file_name("compiled");
-    match Plugins::load(wanted, &cache).await {
+    match Plugins::load(wanted, Some(&cache)).await {
         Ok(plugins) if faults.is_empty() => Ok(plugins),
         Ok(_) => Err(anyhow!("{}", faults.join("\n"))),
         Err(errors) => {

@@ -11,6 +11,8 @@ use wasmparser::{Parser, Payload};
 
 use crate::config::Kind;
 use crate::host;
+use crate::manifest::Manifest;
+use crate::manifest::section::{self, SectionError};
 
 /// The largest component. Python guests have 18 MB, the largest JavaScript ones 15.
 pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -70,6 +72,20 @@ pub enum ComponentError {
         /// The import, as the component names it.
         import: String,
     },
+    /// The component is of no kind.
+    #[error("{path} exports no interface of a masker, classifier, approver or exporter")]
+    NoKind {
+        /// The file.
+        path: String,
+    },
+    /// The component's manifest can't be believed.
+    #[error("{path}: {problem}")]
+    Manifest {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: SectionError,
+    },
     /// The component lacks what its kind must have.
     #[error("{kind} \"{plugin}\" does not export {export}")]
     Export {
@@ -120,20 +136,22 @@ pub(crate) fn read(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Binary, Com
     Ok(Binary { wasm, digest })
 }
 
-/// Holds what a component imports and exports against its kind's world.
-pub(crate) fn check(plugin: &str, kind: Kind, wasm: &[u8], path: &Path) -> Result<(), ComponentError> {
+/// Holds what a component imports and exports against its kind's world; returns its manifest,
+/// if it was packed.
+pub(crate) fn check(
+    plugin: &str,
+    kind: Kind,
+    wasm: &[u8],
+    path: &Path,
+) -> Result<Option<Manifest>, ComponentError> {
     let outline = outline(wasm).map_err(|_| ComponentError::NotAComponent {
         path: path.display().to_string(),
     })?;
-    let refused = outline
-        .imports
-        .into_iter()
-        .find(|import| !host::may_import(kind, bare(import)));
-    if let Some(import) = refused {
+    if let Some(import) = outline.beyond(kind).next() {
         return Err(ComponentError::Import {
             kind,
             plugin: plugin.to_owned(),
-            import,
+            import: import.to_owned(),
         });
     }
     let offered = |export: &&str| {
@@ -142,14 +160,68 @@ pub(crate) fn check(plugin: &str, kind: Kind, wasm: &[u8], path: &Path) -> Resul
             .iter()
             .any(|offered| bare(offered) == bare(export))
     };
-    match exports(kind).iter().find(|export| !offered(export)) {
-        Some(export) => Err(ComponentError::Export {
+    if let Some(export) = exports(kind).iter().find(|export| !offered(export)) {
+        return Err(ComponentError::Export {
             kind,
             plugin: plugin.to_owned(),
             export,
-        }),
-        None => Ok(()),
+        });
     }
+    section::read(wasm, kind).map_err(|problem| ComponentError::Manifest {
+        path: path.display().to_string(),
+        problem,
+    })
+}
+
+/// Returns what a component is, by its exports.
+pub(crate) fn kind(wasm: &[u8], path: &Path) -> Result<Kind, ComponentError> {
+    let name = || path.display().to_string();
+    outline(wasm)
+        .map_err(|_| ComponentError::NotAComponent { path: name() })?
+        .kind()
+        .ok_or_else(|| ComponentError::NoKind { path: name() })
+}
+
+/// What a file is, learnt without running anything of it.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The file's SHA-256.
+    pub sha256: [u8; 32],
+    /// Its size.
+    pub bytes: usize,
+    /// What it is, by its exports.
+    pub kind: Kind,
+    /// Everything it imports.
+    pub imports: Vec<String>,
+    /// The imports that keep it from being loaded.
+    pub refused: Vec<String>,
+    /// What it says of itself; `None` before it is packed.
+    pub manifest: Option<Manifest>,
+}
+
+/// Looks into a component without running anything of it.
+///
+/// # Errors
+/// When the file can't be a plugin of any kind.
+pub fn inspect(path: &Path) -> Result<Inspection, ComponentError> {
+    let name = || path.display().to_string();
+    let binary = read(path, None)?;
+    let outline = outline(&binary.wasm).map_err(|_| ComponentError::NotAComponent { path: name() })?;
+    let kind = outline
+        .kind()
+        .ok_or_else(|| ComponentError::NoKind { path: name() })?;
+    let manifest = section::read(&binary.wasm, kind).map_err(|problem| ComponentError::Manifest {
+        path: name(),
+        problem,
+    })?;
+    Ok(Inspection {
+        sha256: binary.digest,
+        bytes: binary.wasm.len(),
+        kind,
+        refused: outline.beyond(kind).map(str::to_owned).collect(),
+        imports: outline.imports.into_iter().collect(),
+        manifest,
+    })
 }
 
 /// Returns what a component of this kind must export.
@@ -173,6 +245,27 @@ fn bare(name: &str) -> &str {
 struct Outline {
     imports: BTreeSet<String>,
     exports: BTreeSet<String>,
+}
+
+impl Outline {
+    /// Returns the kind whose own interface is exported; of several the first.
+    fn kind(&self) -> Option<Kind> {
+        let is = |kind: &Kind| {
+            let own = bare(exports(*kind)[1]);
+            self.exports.iter().any(|export| bare(export) == own)
+        };
+        [Kind::Masker, Kind::Classifier, Kind::Approver, Kind::Exporter]
+            .into_iter()
+            .find(is)
+    }
+
+    /// Returns the imports that a component of this kind may not have.
+    fn beyond(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.imports
+            .iter()
+            .map(String::as_str)
+            .filter(move |import| !host::may_import(kind, bare(import)))
+    }
 }
 
 fn outline(wasm: &[u8]) -> wasmparser::Result<Outline> {

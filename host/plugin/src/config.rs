@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::PluginName;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::egress::AddressRange;
 
 /// Which of the four worlds a component is loaded into.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Carries questions to humans.
     Approver,

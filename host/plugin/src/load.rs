@@ -4,6 +4,9 @@
 //! All faults of all plugins are reported at once, and one is enough to load nothing: a gateway
 //! without its masker is not a gateway.
 
+mod introduce;
+pub(crate) mod pack;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
@@ -12,30 +15,25 @@ use std::time::Duration;
 
 use model::PluginName;
 use tokio::task::spawn_blocking;
-use wasmtime::Store;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::approver::{Approver, ApproverWorld};
-use crate::bindings::{plugin, plugin_async};
 use crate::cache::{self, Cache};
 use crate::classifier::{ClassifierWorld, Classifiers};
-use crate::component::{self, ComponentError};
+use crate::component::{self, Binary, ComponentError};
 use crate::config::{DEADLINE_MAX, INSTANCES_MAX, Kind, MEMORY_BYTES_MAX, PluginConfig};
 use crate::egress::{self, Origin, Policy};
 use crate::engine::Engines;
 use crate::exporter::{Exporter, ExporterWorld};
-use crate::fault::{self, FaultKind};
+use crate::fault::FaultKind;
 use crate::host;
 use crate::kv::{MemoryStore, Store as KvStore};
-use crate::manifest::{ISSUES_MAX, Issue, MANIFEST_BYTES_MAX, Manifest};
+use crate::manifest::{Issue, Manifest};
 use crate::masker::{Masker, MaskerWorld, Maskers};
 use crate::meter::Meter;
-use crate::pool::{CONFIGURE_TIME, Pool, World};
+use crate::pool::{Pool, World};
 use crate::profile::{Profile, Voice};
 use crate::store::{self, State};
-
-/// How long `describe` may take. The contract says so.
-const DESCRIBE_TIME: Duration = Duration::from_millis(250);
 
 /// The largest configuration. The contract says so.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -124,13 +122,13 @@ pub enum LoadProblem {
 
 impl Plugins {
     /// Loads plugins and makes each ready with one configured instance. Compiled forms are kept
-    /// in `cache_dir`. Takes milliseconds for a plugin that is in the cache, else about a second.
+    /// in `cache_dir`, if there is one. Takes milliseconds for a plugin that is in the cache, else about a second.
     ///
     /// Meters are made here: a metrics recorder must be installed before.
     ///
     /// # Errors
     /// All faults of all plugins.
-    pub async fn load(configs: Vec<PluginConfig>, cache_dir: &Path) -> Result<Self, Vec<LoadError>> {
+    pub async fn load(configs: Vec<PluginConfig>, cache_dir: Option<&Path>) -> Result<Self, Vec<LoadError>> {
         let engines = Engines::shared().map_err(|error| {
             let plugin = configs
                 .first()
@@ -140,7 +138,7 @@ impl Plugins {
                 problem: LoadProblem::Engine(format!("{error:#}")),
             }]
         })?;
-        let cache = Cache::open(cache_dir).map(Arc::new);
+        let cache = cache_dir.and_then(Cache::open).map(Arc::new);
         let kv: Arc<dyn KvStore> = Arc::new(MemoryStore::default());
         let mut set = Set::default();
         let mut errors = Vec::new();
@@ -226,12 +224,26 @@ async fn load_one(
     } else {
         engines.compute.clone()
     };
-    let compiling = spawn_blocking(move || compile(&config, &engine, cache.as_deref()));
+    let compiling = spawn_blocking(move || {
+        let binary = component::read(&config.source, config.sha256.as_ref())?;
+        compile(&config, binary, &engine, cache.as_deref())
+    });
     let compiled = compiling
         .await
         .map_err(|_| vec![LoadProblem::Unfit("compiling it failed".to_owned())])?;
-    let (pre, sha256, origin) = compiled.map_err(|problem| vec![problem])?;
-    let manifest = introduce(&profile, &pre).await?;
+    let Compiled {
+        pre,
+        sha256,
+        origin,
+        manifest,
+    } = compiled.map_err(|problem| vec![problem])?;
+    let manifest = match manifest {
+        Some(frozen) => frozen,
+        None => introduce::describe(&profile, &pre)
+            .await
+            .map_err(|problem| vec![problem])?,
+    };
+    introduce::configure(&profile, &pre).await?;
     let declared = manifest
         .metrics
         .iter()
@@ -335,126 +347,33 @@ fn profile(config: &PluginConfig, kv: &Arc<dyn KvStore>) -> Result<Profile, Vec<
     })
 }
 
-/// Reads, checks and compiles the component and links it. Blocks for up to seconds.
+/// A component that is ready to be instantiated.
+struct Compiled {
+    pre: InstancePre<State>,
+    sha256: [u8; 32],
+    origin: cache::Origin,
+    /// What it says of itself, if it was packed.
+    manifest: Option<Manifest>,
+}
+
+/// Checks and compiles the component and links it. Blocks for up to seconds.
 fn compile(
     config: &PluginConfig,
+    binary: Binary,
     engine: &wasmtime::Engine,
     cache: Option<&Cache>,
-) -> Result<(InstancePre<State>, [u8; 32], cache::Origin), LoadProblem> {
+) -> Result<Compiled, LoadProblem> {
     let unfit = |error: wasmtime::Error| LoadProblem::Unfit(format!("{error:#}"));
-    let binary = component::read(&config.source, config.sha256.as_ref())?;
-    component::check(config.name.as_str(), config.kind, &binary.wasm, &config.source)?;
+    let manifest = component::check(config.name.as_str(), config.kind, &binary.wasm, &config.source)?;
     let (component, origin) = cache::compile(cache, engine, &binary.digest, &binary.wasm).map_err(unfit)?;
     let mut linker = Linker::new(engine);
     host::link(config.kind, &mut linker).map_err(unfit)?;
-    Ok((
-        linker.instantiate_pre(&component).map_err(unfit)?,
-        binary.digest,
+    Ok(Compiled {
+        pre: linker.instantiate_pre(&component).map_err(unfit)?,
+        sha256: binary.digest,
         origin,
-    ))
-}
-
-/// Lets the plugin describe itself and check its configuration, on an instance of its own.
-async fn introduce(profile: &Arc<Profile>, pre: &InstancePre<State>) -> Result<Manifest, Vec<LoadProblem>> {
-    let (manifest, issues) = if store::waits(profile.kind) {
-        introduce_async(profile, pre).await
-    } else {
-        let (profile, pre) = (Arc::clone(profile), pre.clone());
-        let introducing = spawn_blocking(move || introduce_sync(&profile, &pre));
-        introducing
-            .await
-            .map_err(|_| vec![LoadProblem::Unfit("describing it failed".to_owned())])?
-    }
-    .map_err(|problem| vec![problem])?;
-    if let Err(rule) = manifest.check() {
-        return Err(vec![LoadProblem::Failed {
-            function: "describe",
-            kind: FaultKind::Contract(rule),
-        }]);
-    }
-    if !issues.is_empty() {
-        return Err(issues
-            .into_iter()
-            .take(ISSUES_MAX)
-            .map(LoadProblem::Config)
-            .collect());
-    }
-    Ok(manifest)
-}
-
-type Introduced = Result<(Manifest, Vec<Issue>), LoadProblem>;
-
-fn introduce_sync(profile: &Arc<Profile>, pre: &InstancePre<State>) -> Introduced {
-    let mut store = store::new(pre.engine(), profile);
-    store::begin(&mut store, DESCRIBE_TIME);
-    let unfit = |error: wasmtime::Error| LoadProblem::Unfit(format!("{error:#}"));
-    let indices = plugin::exports::tidegate::base::plugin::GuestIndices::new(pre).map_err(unfit)?;
-    let linked = pre.instantiate(&mut store);
-    let linked = linked.map_err(|error| failed(&store, "describe", &error, DESCRIBE_TIME))?;
-    let guest = indices.load(&mut store, &linked).map_err(unfit)?;
-    store.set_hostcall_fuel(MANIFEST_BYTES_MAX);
-    let manifest = guest.call_describe(&mut store);
-    let manifest = manifest.map_err(|error| failed(&store, "describe", &error, DESCRIBE_TIME))?;
-    store::begin(&mut store, CONFIGURE_TIME);
-    store.set_hostcall_fuel(store::MOVED_BYTES_MAX);
-    let configured = guest.call_configure(&mut store, &profile.config);
-    let configured = configured.map_err(|error| failed(&store, "configure", &error, CONFIGURE_TIME))?;
-    let issues = configured.err().unwrap_or_default();
-    Ok((
-        Manifest::plugin(profile.kind, manifest),
-        issues.into_iter().map(Issue::from).collect(),
-    ))
-}
-
-async fn introduce_async(profile: &Arc<Profile>, pre: &InstancePre<State>) -> Introduced {
-    let mut store = store::new(pre.engine(), profile);
-    store::begin(&mut store, DESCRIBE_TIME);
-    let unfit = |error: wasmtime::Error| LoadProblem::Unfit(format!("{error:#}"));
-    let late = |function, time| LoadProblem::Failed {
-        function,
-        kind: FaultKind::Deadline(time),
-    };
-    let indices = plugin_async::exports::tidegate::base::plugin::GuestIndices::new(pre).map_err(unfit)?;
-    let linked = pre.instantiate_async(&mut store).await;
-    let linked = linked.map_err(|error| failed(&store, "describe", &error, DESCRIBE_TIME))?;
-    let guest = indices.load(&mut store, &linked).map_err(unfit)?;
-    store.set_hostcall_fuel(MANIFEST_BYTES_MAX);
-    let manifest = tokio::time::timeout(DESCRIBE_TIME, guest.call_describe(&mut store)).await;
-    let manifest = manifest.map_err(|_| late("describe", DESCRIBE_TIME))?;
-    let manifest = manifest.map_err(|error| failed(&store, "describe", &error, DESCRIBE_TIME))?;
-    store::begin(&mut store, CONFIGURE_TIME);
-    store.set_hostcall_fuel(store::MOVED_BYTES_MAX);
-    let configured =
-        tokio::time::timeout(CONFIGURE_TIME, guest.call_configure(&mut store, &profile.config)).await;
-    let configured = configured.map_err(|_| late("configure", CONFIGURE_TIME))?;
-    let configured = configured.map_err(|error| failed(&store, "configure", &error, CONFIGURE_TIME))?;
-    let issues = configured.err().unwrap_or_default();
-    Ok((
-        Manifest::plugin_async(profile.kind, manifest),
-        issues.into_iter().map(Issue::from).collect(),
-    ))
-}
-
-fn failed(
-    store: &Store<State>,
-    function: &'static str,
-    error: &wasmtime::Error,
-    budget: Duration,
-) -> LoadProblem {
-    let profile = &store.data().profile;
-    // Nothing but the operator's own configuration has been in the guest yet.
-    let output = store.data().tail.take();
-    tracing::warn!(
-        plugin = profile.name.as_str(),
-        function,
-        error = format!("{error:#}"),
-        output,
-        "plugin failed"
-    );
-    LoadProblem::Failed {
-        function,
-        kind: fault::of_call(error, budget),
-    }
+        manifest,
+    })
 }
 
 fn key(key: &'static str, message: &str) -> LoadProblem {

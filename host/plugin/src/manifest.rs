@@ -1,5 +1,9 @@
 //! What a plugin says of itself, and what it finds wrong with its configuration.
 
+pub(crate) mod section;
+
+use serde::{Deserialize, Serialize};
+
 use crate::config::Kind;
 
 /// The contract's limits.
@@ -12,7 +16,8 @@ pub(crate) const ISSUES_MAX: usize = 100;
 const SENTENCE_BYTES_MAX: usize = 500;
 
 /// What a plugin says of itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The kind it was loaded as.
     pub kind: Kind,
@@ -31,7 +36,8 @@ pub struct Manifest {
 }
 
 /// Something a plugin wants to reach.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Want {
     /// `egress`, `secret`, `kv` or `log`.
     pub kind: String,
@@ -58,24 +64,21 @@ macro_rules! of_wit {
                 kind: Kind,
                 manifest: crate::bindings::$module::exports::tidegate::base::plugin::Manifest,
             ) -> Self {
-                let line = |text: &str| crate::text::one_line(text, SENTENCE_BYTES_MAX);
+                let want = |want: crate::bindings::$module::exports::tidegate::base::plugin::Want| Want {
+                    kind: want.kind,
+                    value: want.value,
+                    reason: want.reason,
+                };
                 Self {
                     kind,
-                    name: line(&manifest.name),
-                    version: line(&manifest.version),
-                    summary: line(&manifest.summary),
+                    name: manifest.name,
+                    version: manifest.version,
+                    summary: manifest.summary,
                     config_schema: manifest.config_schema,
-                    wants: manifest
-                        .wants
-                        .iter()
-                        .map(|want| Want {
-                            kind: line(&want.kind),
-                            value: line(&want.value),
-                            reason: line(&want.reason),
-                        })
-                        .collect(),
+                    wants: manifest.wants.into_iter().map(want).collect(),
                     metrics: manifest.metrics,
                 }
+                .tidied()
             }
         }
 
@@ -92,6 +95,20 @@ macro_rules! of_wit {
 of_wit!(plugin, plugin_async);
 
 impl Manifest {
+    /// Makes the plugin's own sentences fit to be shown: one line each, of bounded length.
+    fn tidied(mut self) -> Self {
+        let tidy = |text: &mut String| *text = crate::text::one_line(text, SENTENCE_BYTES_MAX);
+        tidy(&mut self.name);
+        tidy(&mut self.version);
+        tidy(&mut self.summary);
+        for want in &mut self.wants {
+            tidy(&mut want.kind);
+            tidy(&mut want.value);
+            tidy(&mut want.reason);
+        }
+        self
+    }
+
     /// Holds the manifest against the contract; an error names the rule it breaks.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

@@ -50,6 +50,7 @@ pub fn command(command: Command) -> u8 {
             Command::Locks(args) => super::revoke::list(args).await,
             Command::Lift(args) => super::revoke::lift(args).await,
             Command::Sessions(args) => super::sessions::list(args).await,
+            Command::Plugin(command) => super::plugin::command(command).await,
             Command::Access(command) => super::access::command(command).await,
         }
     })

@@ -99,7 +99,7 @@ pub(crate) async fn load(configs: Vec<PluginConfig>) -> Plugins {
 }
 
 pub(crate) async fn try_load(configs: Vec<PluginConfig>) -> Result<Plugins, Vec<LoadError>> {
-    Plugins::load(configs, &cache()).await
+    Plugins::load(configs, Some(&cache())).await
 }
 
 /// Returns load errors as an operator reads them.

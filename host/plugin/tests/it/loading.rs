@@ -165,7 +165,7 @@ async fn a_damaged_cache_is_compiled_anew_and_works() {
     let folder = tempfile::tempdir().unwrap();
     let redact = || vec![config("redact", Kind::Masker, first_party("redact"), json!({}))];
     let cached = async || {
-        plugin::Plugins::load(redact(), folder.path())
+        plugin::Plugins::load(redact(), Some(folder.path()))
             .await
             .unwrap()
             .loaded()[0]
@@ -196,7 +196,7 @@ async fn a_cache_that_cannot_be_used_costs_time_only() {
     let file = folder.path().join("file");
     std::fs::write(&file, b"").unwrap();
     let redact = config("redact", Kind::Masker, first_party("redact"), json!({}));
-    let plugins = plugin::Plugins::load(vec![redact], &file.join("cache"))
+    let plugins = plugin::Plugins::load(vec![redact], Some(&file.join("cache")))
         .await
         .unwrap();
     assert_eq!(plugins.loaded()[0].name, name("redact"));

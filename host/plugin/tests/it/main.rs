@@ -15,6 +15,7 @@ mod exporting;
 mod hostile;
 mod loading;
 mod masking;
+mod packing;
 mod receiver;
 mod slack;
 mod slack_approving;

@@ -51,9 +51,9 @@ async fn calls_cost_microseconds() {
             ),
         ]
     };
-    Plugins::load(configs(), &cache()).await.unwrap();
+    Plugins::load(configs(), Some(&cache())).await.unwrap();
     let began = Instant::now();
-    let plugins = Plugins::load(configs(), &cache()).await.unwrap();
+    let plugins = Plugins::load(configs(), Some(&cache())).await.unwrap();
     assert!(plugins.loaded().iter().all(|loaded| loaded.cached));
     show(
         "load of five plugins from the cache",

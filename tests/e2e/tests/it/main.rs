@@ -1,5 +1,6 @@
 //! The built gateway, judged from outside by real clients and real servers.
 
+mod authoring;
 mod binding;
 mod clients;
 mod connections;

@@ -1,0 +1,176 @@
+//! `tidegate plugin`: for those who write plugins, and those who load them. Works on files; no
+//! gateway needs to run.
+
+mod build;
+mod check;
+mod inspect;
+mod new;
+mod pack;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::terminal::Failure;
+
+/// What to do with a plugin.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Make a project for a plugin, with tests and a README.
+    #[command(after_help = NEW_HELP)]
+    New(NewArgs),
+    /// Build the project in a folder and pack its component.
+    #[command(after_help = BUILD_HELP)]
+    Build(BuildArgs),
+    /// Show what a component is, imports and wants, without running anything of it.
+    #[command(after_help = INSPECT_HELP)]
+    Inspect(InspectArgs),
+    /// Ask a component once what it is, and write the answer into its file.
+    #[command(after_help = PACK_HELP)]
+    Pack(PackArgs),
+    /// Load a component as the gateway would; say "ok" or the first thing that is wrong.
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
+}
+
+const NEW_HELP: &str = "\
+The project is in Rust and uses the SDK in sdk/rust of Tidegate's sources. There is no SDK for Python and JavaScript \
+yet.
+
+Exit status: 0, 1 if the folder is there already, 64 for a bad command line, 74 if a file could not be written.
+
+Examples:
+  tidegate plugin new iban-mask --kind masker
+  tidegate plugin new siem --kind exporter --path plugins/siem --sdk ../tidegate/sdk/rust";
+
+const BUILD_HELP: &str = "\
+Adds the target wasm32-wasip2 with rustup if it is missing, runs cargo, and writes the packed component beside the \
+project's Cargo.toml.
+
+Exit status: 0, 1 if it does not build, 64 for a bad command line, 74 if a file could not be written.
+
+Examples:
+  tidegate plugin build
+  tidegate plugin build --path iban-mask --output plugins/iban-mask.wasm
+  tidegate plugin build -- --offline --locked      # what follows -- is cargo's";
+
+const INSPECT_HELP: &str = "\
+Exit status: 0, or 1 if the file is no plugin of any kind or could not be loaded.
+
+Examples:
+  tidegate plugin inspect redact.wasm
+  tidegate plugin inspect redact.wasm --json";
+
+const PACK_HELP: &str = "\
+A gateway reads the manifest of a packed component as data: it runs nothing of the guest to learn its name, what \
+it wants or how it is configured. Packing again replaces the manifest; the component itself stays as it is.
+
+Exit status: 0, or 1 if the component can't say what it is, 74 if a file could not be written.
+
+Examples:
+  tidegate plugin pack target/wasm32-wasip2/release/account.wasm --output account.wasm
+  tidegate plugin pack account.wasm        # in place";
+
+const CHECK_HELP: &str = "\
+Checks that it is a component of one kind, imports nothing its kind may not have, compiles, has a manifest that is \
+its own, and takes the configuration. What it wants to reach is listed: nothing is granted by a check.
+
+Exit status: 0 if it could be loaded, 1 if not, 64 for a bad command line.
+
+Examples:
+  tidegate plugin check redact.wasm --config '{\"pii.ssn\": \"keep-last-4\"}'
+  tidegate plugin check splunk-hec.wasm --config @splunk.json --json";
+
+/// The arguments of `plugin new`.
+#[derive(Args, Debug)]
+pub struct NewArgs {
+    /// The plugin's name: lower-case letters, digits and -.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What it is for.
+    #[arg(long, value_enum)]
+    pub kind: NewKind,
+    /// The project's folder; without it, one with the plugin's name.
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+    /// The SDK's folder; without it, the one of the sources this is run in.
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
+}
+
+/// What a new plugin is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum NewKind {
+    /// Hides data in results.
+    Masker,
+    /// Judges the risk of operations.
+    Classifier,
+    /// Carries questions to people.
+    Approver,
+    /// Delivers evidence.
+    Exporter,
+}
+
+/// The arguments of `plugin build`.
+#[derive(Args, Debug)]
+pub struct BuildArgs {
+    /// The project's folder.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub path: PathBuf,
+    /// Where the packed component goes; without it, into the project's folder.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What cargo is told beside.
+    #[arg(last = true, value_name = "CARGO")]
+    pub cargo: Vec<String>,
+}
+
+/// The arguments of `plugin inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `plugin pack`.
+#[derive(Args, Debug)]
+pub struct PackArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the packed component goes; without it, into its own place.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The arguments of `plugin check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The configuration as JSON, or @FILE with it.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub config: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Carries out a `plugin` command; returns the exit status.
+pub async fn command(command: PluginCommand) -> u8 {
+    let done = match command {
+        PluginCommand::New(args) => new::run(&args),
+        PluginCommand::Build(args) => build::run(&args).await,
+        PluginCommand::Inspect(args) => inspect::run(&args),
+        PluginCommand::Pack(args) => pack::run(&args).await,
+        PluginCommand::Check(args) => check::run(&args).await,
+    };
+    done.map_or_else(|failure: Failure| failure.say(), |()| 0)
+}

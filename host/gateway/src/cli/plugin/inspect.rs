@@ -1,0 +1,75 @@
+//! `tidegate plugin inspect`: what a file is, learnt without running it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use plugin::{Inspection, Manifest, inspect};
+use serde_json::{Value, json};
+
+use super::InspectArgs;
+use crate::cli::EXIT_FAILED;
+use crate::cli::terminal::{Failure, escape, safe_json};
+
+pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    let found = inspect(&args.file).map_err(|error| Failure::of(EXIT_FAILED, &error))?;
+    let shown = if args.json {
+        format!("{}\n", safe_json(as_json(&found).to_string().as_bytes()))
+    } else {
+        as_text(&found)
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(shown.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::of_output(&error))
+}
+
+pub(super) fn as_json(found: &Inspection) -> Value {
+    json!({
+        "kind": found.kind.label(),
+        "sha256": hex::encode(found.sha256),
+        "bytes": found.bytes,
+        "imports": found.imports,
+        "refused_imports": found.refused,
+        "packed": found.manifest.is_some(),
+        "manifest": found.manifest,
+    })
+}
+
+pub(super) fn as_text(found: &Inspection) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<9}{}", escape(value));
+    };
+    line("kind", found.kind.label());
+    line("sha256", &hex::encode(found.sha256));
+    line("size", &format!("{} bytes", found.bytes));
+    match &found.manifest {
+        Some(manifest) => describe(manifest, &mut line),
+        None => line("manifest", "none: it was not packed; run `tidegate plugin pack`"),
+    }
+    for import in &found.imports {
+        let refused = found.refused.contains(import);
+        let note = if refused {
+            " (refused: beyond its kind)"
+        } else {
+            ""
+        };
+        line("imports", &format!("{import}{note}"));
+    }
+    text
+}
+
+fn describe(manifest: &Manifest, line: &mut impl FnMut(&str, &str)) {
+    line("name", &format!("{} {}", manifest.name, manifest.version));
+    line("about", &manifest.summary);
+    for want in &manifest.wants {
+        line("wants", &format!("{} {}: {}", want.kind, want.value, want.reason));
+    }
+    for metric in &manifest.metrics {
+        line("metric", metric);
+    }
+    if !manifest.config_schema.is_empty() {
+        line("config", "described by a JSON Schema: see --json");
+    }
+}

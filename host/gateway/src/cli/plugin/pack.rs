@@ -1,0 +1,48 @@
+//! `tidegate plugin pack`: the manifest becomes part of the file.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::PackArgs;
+use crate::cli::terminal::{Failure, escape};
+use crate::cli::{EXIT_FAILED, EXIT_IO};
+
+pub(super) async fn run(args: &PackArgs) -> Result<(), Failure> {
+    pack(&args.file, args.output.as_ref().unwrap_or(&args.file)).await
+}
+
+/// Packs a component and says what became of it.
+pub(super) async fn pack(file: &Path, output: &Path) -> Result<(), Failure> {
+    let (packed, manifest) = plugin::pack(file)
+        .await
+        .map_err(|error| Failure::of(EXIT_FAILED, &error))?;
+    write(output, &packed)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{}: {} {} {}, {} bytes, sha256 {}",
+        escape(&output.display().to_string()),
+        manifest.kind,
+        escape(&manifest.name),
+        escape(&manifest.version),
+        packed.len(),
+        hex::encode(Sha256::digest(&packed)),
+    )
+    .map_err(|error| Failure::of_output(&error))
+}
+
+/// Writes a file whole or not at all: a gateway may load it at any moment.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(EXIT_IO, format!("{}: {error}", path.display()));
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let written = std::fs::write(partial, bytes).and_then(|()| std::fs::rename(partial, path));
+    if written.is_err() {
+        // What is left of it is worth nothing; that it can't be removed changes nothing.
+        let _ = std::fs::remove_file(partial);
+    }
+    written.map_err(failed)
+}
