@@ -34,7 +34,7 @@ pub(crate) use ephemeral::PREFIX as EPHEMERAL_PREFIX;
 pub use identity::{HttpKeys, IdentityConfig, KeySource, KindRule};
 pub use introspection::IntrospectionConfig;
 pub use listen::{ListenConfig, TlsConfig};
-pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits};
+pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits, PluginsConfig};
 pub use report::{ConfigFault, ConfigFaults};
 pub use resource::{
     HttpConfig, HttpLogin, Login, PostgresConfig, ResourceConfig, ResourceKind, SshAccount, SshConfig,
@@ -76,6 +76,8 @@ pub struct Config {
     pub tags: Vec<TagConfig>,
     /// The components to load.
     pub plugins: Vec<PluginConfig>,
+    /// Who vouches for them.
+    pub vouching: PluginsConfig,
     /// What approver plugins tell, and whose the answers are that they bring.
     pub channels: Vec<ChannelConfig>,
     /// The policy files, wild cards resolved, sorted; none refuses everything.
@@ -229,6 +231,7 @@ fn read(root: &Section<'_>, file: &Path) -> Option<Config> {
         resources,
         tags,
         plugins,
+        vouching: plugin::all(root, folder),
         channels,
         policy_files,
         journal: settings::journal(root),

@@ -1,11 +1,12 @@
 //! Loads the configured plugins into the sandbox.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
-use plugin::{Grants, Kind, Limits, PluginConfig, Plugins, Secret};
+use anyhow::{Context as _, Result, anyhow};
+use plugin::{Grants, Kind, Limits, PluginConfig, Plugins, Secret, Trust, TrustedKey};
 
-use crate::config::{self, Config, OnFailure, PluginKind};
+use crate::config::{self, Config, OnFailure, PluginKind, PluginsConfig};
 
 /// Loads every configured plugin; compiled forms are kept beside the state database.
 ///
@@ -14,9 +15,13 @@ use crate::config::{self, Config, OnFailure, PluginKind};
 pub async fn load(config: &Config) -> Result<Plugins> {
     let mut wanted = Vec::new();
     let mut faults = Vec::new();
+    let trust = trust(&config.vouching)?;
     for plugin in &config.plugins {
         match translate(plugin) {
-            Ok(plugin) => wanted.push(plugin),
+            Ok(plugin) => wanted.push(PluginConfig {
+                trust: trust.clone(),
+                ..plugin
+            }),
             Err(error) => faults.push(format!("plugin \"{}\": {error:#}", plugin.name)),
         }
     }
@@ -29,6 +34,22 @@ pub async fn load(config: &Config) -> Result<Plugins> {
             Err(anyhow!("{}", faults.join("\n")))
         }
     }
+}
+
+/// Reads the keys whose signatures count.
+///
+/// # Errors
+/// A file that can't be read or holds no such key.
+pub(crate) fn trust(config: &PluginsConfig) -> Result<Trust> {
+    let read = |file: &PathBuf| {
+        let key = std::fs::read(file).map_err(anyhow::Error::from);
+        key.and_then(|pem| Ok(TrustedKey::from_pem(&pem)?))
+            .with_context(|| format!("plugins.trusted_keys: {}", file.display()))
+    };
+    Ok(Trust {
+        keys: config.trusted_keys.iter().map(read).collect::<Result<_>>()?,
+        required: config.require_signature,
+    })
 }
 
 fn translate(plugin: &config::PluginConfig) -> Result<PluginConfig> {

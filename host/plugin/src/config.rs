@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::egress::AddressRange;
+use crate::signature::Trust;
 
 /// Which of the four worlds a component is loaded into.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -58,6 +59,8 @@ pub struct PluginConfig {
     pub source: PathBuf,
     /// What the file's SHA-256 must be. `None`: not pinned.
     pub sha256: Option<[u8; 32]>,
+    /// Whose signatures of it count.
+    pub trust: Trust,
     /// Handed to the plugin as JSON; `null` becomes `{}`.
     pub config: serde_json::Value,
     /// How much it may use.
@@ -77,6 +80,7 @@ impl PluginConfig {
             kind,
             source,
             sha256: None,
+            trust: Trust::default(),
             config: serde_json::Value::Null,
             limits: Limits::for_kind(kind),
             on_failure: OnFailure::default(),

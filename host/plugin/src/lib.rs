@@ -26,6 +26,7 @@ mod meter;
 mod pool;
 mod profile;
 mod session;
+pub mod signature;
 mod store;
 mod text;
 mod wasi;
@@ -46,3 +47,4 @@ pub use manifest::{Issue, Manifest, Want};
 
 pub use masker::{ActivePlan, Maskers};
 pub use session::SessionInfo;
+pub use signature::{SignatureError, Trust, TrustedKey};

@@ -33,6 +33,7 @@ use crate::masker::{Masker, MaskerWorld, Maskers};
 use crate::meter::Meter;
 use crate::pool::{Pool, World};
 use crate::profile::{Profile, Voice};
+use crate::signature::{self, SignatureError};
 use crate::store::{self, State};
 
 /// The largest configuration. The contract says so.
@@ -93,6 +94,9 @@ pub enum LoadProblem {
     /// The file is not what it should be.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// Nobody whom the operator trusts vouches for the file.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The component does not compile or does not fit the contract's types.
     #[error("the component does not fit: {0}")]
     Unfit(String),
@@ -226,6 +230,7 @@ async fn load_one(
     };
     let compiling = spawn_blocking(move || {
         let binary = component::read(&config.source, config.sha256.as_ref())?;
+        signature::check(&config.trust, &config.source, &binary.digest)?;
         compile(&config, binary, &engine, cache.as_deref())
     });
     let compiled = compiling

@@ -158,6 +158,11 @@ impl Found<'_> {
     }
 
     fn plugins(&mut self, config: &Config) {
+        let trust = crate::plugins::trust(&config.vouching).unwrap_or_else(|error| {
+            let remedy = "provide a public key there: PEM, Ed25519 or ECDSA on P-256";
+            self.add("plugins.trusted_keys".to_owned(), format!("{error:#}"), remedy);
+            plugin::Trust::default()
+        });
         for plugin in &config.plugins {
             let key = |key| format!("plugin[{}].{key}", plugin.name);
             let bytes = match std::fs::read(&plugin.source) {
@@ -173,6 +178,10 @@ impl Found<'_> {
                 self.add(key("source"), problem, "name the built .wasm file");
             }
             let digest: [u8; 32] = Sha256::digest(&bytes).into();
+            if let Err(error) = plugin::signature::check(&trust, &plugin.source, &digest) {
+                let remedy = "have the component signed by a key that is trusted";
+                self.add(key("source"), error.to_string(), remedy);
+            }
             if plugin.sha256.is_some_and(|pinned| pinned != digest) {
                 let problem = format!("the file has another digest: {}", hex::encode(digest));
                 self.add(

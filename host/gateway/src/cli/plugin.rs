@@ -6,6 +6,7 @@ mod check;
 mod inspect;
 mod new;
 mod pack;
+mod sign;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,12 @@ pub enum PluginCommand {
     /// Ask a component once what it is, and write the answer into its file.
     #[command(after_help = PACK_HELP)]
     Pack(PackArgs),
+    /// Vouch for a component with a private key.
+    #[command(after_help = SIGN_HELP)]
+    Sign(SignArgs),
+    /// Tell whether one of these keys vouches for a component.
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
     /// Load a component as the gateway would; say "ok" or the first thing that is wrong.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
@@ -127,6 +134,49 @@ pub struct BuildArgs {
     pub cargo: Vec<String>,
 }
 
+const SIGN_HELP: &str = "\
+What is signed is the payload of cosign's simple signing, which names the component's SHA-256. The signature goes \
+into FILE.sig beside the component; signatures of other keys that are there stay. Keys are PKCS#8 PEM files, not \
+encrypted, Ed25519 or ECDSA on P-256.
+
+Exit status: 0, 1 if it could not be signed, 74 if a file could not be read or written.
+
+Examples:
+  openssl genpkey -algorithm ed25519 -out plugins.key
+  openssl pkey -in plugins.key -pubout -out plugins.pem
+  tidegate plugin sign redact.wasm --key plugins.key";
+
+const VERIFY_HELP: &str = "\
+A gateway does the same at each load, with the keys of [plugins] trusted_keys.
+
+Exit status: 0 if a key vouches for it, 1 if none does, 64 for a key that is none, 74 if a file could not be read.
+
+Examples:
+  tidegate plugin verify redact.wasm --key plugins.pem
+  tidegate plugin verify redact.wasm --key ours.pem --key vendor.pem";
+
+/// The arguments of `plugin sign`.
+#[derive(Args, Debug)]
+pub struct SignArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The private key.
+    #[arg(long, value_name = "PEM")]
+    pub key: PathBuf,
+}
+
+/// The arguments of `plugin verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A public key; may be given again.
+    #[arg(long, required = true, value_name = "PEM")]
+    pub key: Vec<PathBuf>,
+}
+
 /// The arguments of `plugin inspect`.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
@@ -170,6 +220,8 @@ pub async fn command(command: PluginCommand) -> u8 {
         PluginCommand::Build(args) => build::run(&args).await,
         PluginCommand::Inspect(args) => inspect::run(&args),
         PluginCommand::Pack(args) => pack::run(&args).await,
+        PluginCommand::Sign(args) => sign::sign(&args),
+        PluginCommand::Verify(args) => sign::verify(&args),
         PluginCommand::Check(args) => check::run(&args).await,
     };
     done.map_or_else(|failure: Failure| failure.say(), |()| 0)

@@ -1,4 +1,5 @@
-//! `[[plugin]]`: the components to load, and all that each of them is granted.
+//! `[plugins]`, who vouches for components; `[[plugin]]`, the components to load and all that each
+//! of them is granted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +36,15 @@ pub struct PluginConfig {
     pub secrets: Vec<(String, SecretRef)>,
     /// Whether its requests may reach private and loopback addresses.
     pub allow_private: bool,
+}
+
+/// Who vouches for components.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PluginsConfig {
+    /// Whether a component that nobody vouches for is refused.
+    pub require_signature: bool,
+    /// Files of public keys, PEM.
+    pub trusted_keys: Vec<PathBuf>,
 }
 
 /// What a plugin is for.
@@ -96,6 +106,30 @@ const COMPUTE_DEADLINE: Duration = Duration::from_millis(20);
 
 /// The default time for one call that may wait for the network.
 const NETWORK_DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) fn all(root: &Section<'_>, folder: &Path) -> PluginsConfig {
+    // Asked for in any case, so that it is a known key.
+    let Some(section) = root.table("plugins") else {
+        return PluginsConfig::default();
+    };
+    let require_signature = section.flag("require_signature");
+    let trusted_keys = section.list("trusted_keys", |text| match text {
+        "" => Err(problem("is no file", "name a file with a public key, PEM")),
+        file => Ok(folder.join(file)),
+    });
+    if require_signature && trusted_keys.is_empty() {
+        let remedy = "name the files of the public keys that count, e.g. [\"keys/plugins.pem\"]";
+        section.fault(
+            "trusted_keys",
+            problem("is missing: no component could be loaded", remedy),
+        );
+    }
+    section.finish();
+    PluginsConfig {
+        require_signature,
+        trusted_keys,
+    }
+}
 
 pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<PluginConfig> {
     let name = section.require("name", "name the plugin, e.g. \"redact\"", name);

@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use plugin::{Kind, inspect, pack};
+use plugin::signature::{sign, signatures_of};
+use plugin::{Kind, Trust, TrustedKey, inspect, pack};
 use serde_json::json;
 
-use crate::components::{broken, config, first_party, lines, load, try_load};
+use crate::components::{broken, config, first_party, lines, load, sha256, try_load};
 
 /// Packs a component into a folder of its own.
 async fn packed(source: &Path, folder: &Path) -> PathBuf {
@@ -72,4 +73,31 @@ async fn a_manifest_of_another_component_is_refused_at_the_load() {
     let errors = try_load(vec![forged]).await.map(|_| ()).unwrap_err();
     let text = lines(&errors);
     assert!(text.contains("made for another component"), "{text}");
+}
+
+#[tokio::test]
+async fn where_a_signature_is_required_only_a_signed_component_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("redact.wasm");
+    std::fs::copy(first_party("redact"), &path).unwrap();
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let key = TrustedKey::from_pem(pair.public_key_pem().as_bytes()).unwrap();
+    let mut redact = config("redact", Kind::Masker, path.clone(), json!({"pii.*": "null"}));
+    redact.trust = Trust {
+        keys: vec![key],
+        required: true,
+    };
+    let refused = try_load(vec![redact.clone()]).await.map(|_| ()).unwrap_err();
+    assert!(lines(&refused).contains("a signature is required"));
+
+    let signed = sign(pair.serialize_pem().as_bytes(), &sha256(&path), None).unwrap();
+    std::fs::write(signatures_of(&path), signed).unwrap();
+    load(vec![redact.clone()]).await;
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let refused = try_load(vec![redact]).await.map(|_| ()).unwrap_err();
+    assert!(lines(&refused).contains("no signature of a trusted key"));
 }

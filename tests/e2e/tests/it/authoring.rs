@@ -126,3 +126,36 @@ fn a_packed_component_with_one_byte_changed_is_refused() -> Result<()> {
     ensure!(status == 1, "{status} {errors}");
     Ok(())
 }
+
+#[test]
+fn a_signed_component_is_taken_and_with_one_byte_changed_it_is_not() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::copy(tools::component("redact")?, folder.path().join("redact.wasm"))?;
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
+    fs::write(folder.path().join("plugins.key"), pair.serialize_pem())?;
+    fs::write(folder.path().join("plugins.pem"), pair.public_key_pem())?;
+    let verify = ["verify", "redact.wasm", "--key", "plugins.pem"];
+
+    let (status, _, errors) = plugin(&verify, folder.path())?;
+    ensure!(
+        status == 1 && errors.contains("a signature is required"),
+        "{errors}"
+    );
+    let (status, _, errors) = plugin(&["sign", "redact.wasm", "--key", "plugins.key"], folder.path())?;
+    ensure!(status == 0, "{errors}");
+    let (status, said, errors) = plugin(&verify, folder.path())?;
+    ensure!(status == 0 && said.starts_with("ok: key "), "{said}{errors}");
+
+    // A byte of text inside: a component still, but not the one that was signed.
+    let path = folder.path().join("redact.wasm");
+    let mut bytes = fs::read(&path)?;
+    let place = bytes.windows(9).position(|window| window == b"keep-last");
+    bytes[place.context("redact knows keep-last")?] ^= 1;
+    fs::write(&path, bytes)?;
+    let (status, _, errors) = plugin(&verify, folder.path())?;
+    ensure!(
+        status == 1 && errors.contains("no signature of a trusted key"),
+        "{errors}"
+    );
+    Ok(())
+}

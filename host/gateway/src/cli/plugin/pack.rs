@@ -34,7 +34,7 @@ pub(super) async fn pack(file: &Path, output: &Path) -> Result<(), Failure> {
 }
 
 /// Writes a file whole or not at all: a gateway may load it at any moment.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(EXIT_IO, format!("{}: {error}", path.display()));
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");

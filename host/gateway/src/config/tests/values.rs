@@ -8,6 +8,11 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
         "resource[customers].upstream: sslmode=disable sends",
     ),
     (
+        "[tls]\ncertificate",
+        "[plugins]\nrequire_signature = true\n[tls]\ncertificate",
+        "plugins.trusted_keys: is missing: no component could be loaded",
+    ),
+    (
         "sslmode=verify-full",
         "sslmode=prefer",
         "falls back to clear text",
