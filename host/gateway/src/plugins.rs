@@ -76,6 +76,8 @@ fn translate(plugin: &config::PluginConfig) -> Result<PluginConfig> {
         limits: Limits {
             memory_bytes: usize::try_from(plugin.limits.memory)?,
             deadline: plugin.limits.deadline,
+            faults: plugin.limits.faults,
+            faults_within: plugin.limits.faults_within,
             ..Limits::for_kind(kind)
         },
         on_failure: match plugin.on_failure {

@@ -102,6 +102,12 @@ pub struct Limits {
     pub instances: usize,
     /// After about so many calls an instance is replaced.
     pub invocations: u64,
+    /// So many faults within [`Limits::faults_within`] put the plugin into quarantine: it is
+    /// not called, and fails as its policy says, until a call that is let through now and then
+    /// ends well. At least 1.
+    pub faults: u32,
+    /// The time in which they count.
+    pub faults_within: Duration,
 }
 
 impl Limits {
@@ -119,6 +125,8 @@ impl Limits {
             deadline,
             instances: 16,
             invocations: 10_000,
+            faults: 10,
+            faults_within: Duration::from_secs(60),
         }
     }
 }

@@ -49,6 +49,8 @@ pub enum FaultKind {
     Memory,
     /// No such plugin of this kind is loaded.
     Missing,
+    /// It failed too often, and is left alone for a while.
+    Quarantined,
     /// The guest reported an error in order.
     Refused(GuestError),
     /// The guest trapped, exited or panicked.
@@ -68,9 +70,19 @@ impl FaultKind {
             Self::Instantiate => "instantiate",
             Self::Memory => "memory",
             Self::Missing => "missing",
+            Self::Quarantined => "quarantined",
             Self::Refused(_) => "error",
             Self::Trap(_) => "trap",
             Self::Wait => "wait",
+        }
+    }
+
+    /// Returns whether it counts towards a quarantine: what the guest did, and nobody else.
+    pub(crate) const fn is_the_guests(&self) -> bool {
+        match self {
+            Self::Contract(_) | Self::Deadline(_) | Self::Memory | Self::Trap(_) | Self::Wait => true,
+            Self::Refused(error) => matches!(error.code, Code::Internal),
+            Self::Busy | Self::Instantiate | Self::Missing | Self::Quarantined => false,
         }
     }
 
@@ -87,9 +99,12 @@ impl fmt::Display for FaultKind {
             Self::Deadline(limit) => write!(f, "deadline of {limit:?}"),
             Self::Refused(error) => write!(f, "error {}", error.code.label()),
             Self::Trap(what) => write!(f, "trap: {what}"),
-            Self::Busy | Self::Instantiate | Self::Memory | Self::Missing | Self::Wait => {
-                f.write_str(self.label())
-            }
+            Self::Busy
+            | Self::Instantiate
+            | Self::Memory
+            | Self::Missing
+            | Self::Quarantined
+            | Self::Wait => f.write_str(self.label()),
         }
     }
 }

@@ -25,6 +25,7 @@ mod masker;
 mod meter;
 mod pool;
 mod profile;
+mod quarantine;
 mod session;
 pub mod signature;
 mod store;

@@ -300,6 +300,9 @@ fn profile(config: &PluginConfig, kv: &Arc<dyn KvStore>) -> Result<Profile, Vec<
     if !(1..=INSTANCES_MAX).contains(&limits.instances) {
         problems.push(key("limits.instances", "from 1 to 64"));
     }
+    if limits.faults == 0 {
+        problems.push(key("limits.faults", "at least 1"));
+    }
     let json = match &config.config {
         serde_json::Value::Null => "{}".to_owned(),
         object @ serde_json::Value::Object(_) => object.to_string(),

@@ -244,7 +244,7 @@ fn load(lease: &mut Lease<'_, MaskerWorld>, caller: &Caller) -> Result<(), Plugi
         return Err(caller
             .masker
             .pool
-            .fault(FaultKind::Contract("load-plan refused the plugin's own state")));
+            .blame(FaultKind::Contract("load-plan refused the plugin's own state")));
     }
     lease.world.loaded.push_back(caller.plan_id);
     Ok(())

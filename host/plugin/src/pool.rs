@@ -17,6 +17,7 @@ use wasmtime::component::{Instance as Linked, InstancePre};
 use crate::bindings::{plugin, plugin_async};
 use crate::fault::{self, FaultKind, PluginFault};
 use crate::profile::Profile;
+use crate::quarantine::Quarantine;
 use crate::store::{self, State};
 
 /// How long `configure` may take. The contract says so.
@@ -76,6 +77,7 @@ pub(crate) struct Pool<W: World> {
     configure: Configure,
     slots: Mutex<Slots<W>>,
     freed: Condvar,
+    quarantine: Quarantine,
     /// Who waits without blocking a thread: callers on the io engine.
     turns: Semaphore,
 }
@@ -111,6 +113,7 @@ impl<W: World> Pool<W> {
                 live: 0,
             }),
             freed: Condvar::new(),
+            quarantine: Quarantine::new(profile.limits.faults, profile.limits.faults_within),
             turns: Semaphore::new(profile.limits.instances),
             profile,
             pre,
@@ -120,6 +123,7 @@ impl<W: World> Pool<W> {
     /// Takes an instance for a call on the compute engine, the last one used first. Blocks the
     /// thread while all are out, at most for `wait`.
     pub(crate) fn take(&self, wait: Duration) -> Result<Lease<'_, W>, PluginFault> {
+        self.admit()?;
         let until = Instant::now() + wait;
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -150,6 +154,7 @@ impl<W: World> Pool<W> {
 
     /// Takes an instance for a call on the io engine; waits while all are out.
     pub(crate) async fn take_async(&self, wait: Duration) -> Result<Lease<'_, W>, PluginFault> {
+        self.admit()?;
         let until = tokio::time::Instant::now() + wait;
         let turn = timeout_at(until, self.turns.acquire()).await;
         let Ok(Ok(turn)) = turn else {
@@ -166,6 +171,13 @@ impl<W: World> Pool<W> {
         let instance = self.make_async().await?;
         std::mem::forget(slot);
         Ok(Lease::new(self, instance, Some(turn)))
+    }
+
+    fn admit(&self) -> Result<(), PluginFault> {
+        if self.quarantine.admits(Instant::now) {
+            return Ok(());
+        }
+        Err(self.fault(FaultKind::Quarantined))
     }
 
     fn make(&self) -> Result<Instance<W>, PluginFault> {
@@ -204,7 +216,7 @@ impl<W: World> Pool<W> {
             .map_err(|error| self.not_made(&store, &error))?;
         let calling = configure.call_configure(&mut store, &self.profile.config);
         let Ok(configured) = tokio::time::timeout(CONFIGURE_TIME, calling).await else {
-            return Err(self.fault(FaultKind::Deadline(CONFIGURE_TIME)));
+            return Err(self.blame(FaultKind::Deadline(CONFIGURE_TIME)));
         };
         self.check_configured(&store, configured.map(|answer| answer.is_ok()))?;
         Ok(self.instance(store, world))
@@ -227,7 +239,7 @@ impl<W: World> Pool<W> {
     ) -> Result<(), PluginFault> {
         match configured {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.fault(FaultKind::Contract("configure refused what it took before"))),
+            Ok(false) => Err(self.blame(FaultKind::Contract("configure refused what it took before"))),
             Err(error) => Err(self.explain(store, &error, CONFIGURE_TIME)),
         }
     }
@@ -255,7 +267,28 @@ impl<W: World> Pool<W> {
             };
             tracing::warn!(plugin, fault = %kind, error = format!("{error:#}"), output, "plugin failed");
         }
+        self.blame(kind)
+    }
+
+    /// Makes a fault of the guest's, counts it, and leaves the plugin alone after too many.
+    pub(crate) fn blame(&self, kind: FaultKind) -> PluginFault {
+        if kind.is_the_guests() && self.quarantine.faulted(Instant::now()) {
+            self.profile.meter.quarantined.set(1.0);
+            let plugin = self.profile.name.as_str();
+            let (faults, within) = (self.profile.limits.faults, self.profile.limits.faults_within);
+            tracing::error!(plugin, faults, ?within, last = %kind, "plugin quarantined: it failed too often");
+        }
         self.fault(kind)
+    }
+
+    fn recovered(&self) {
+        if self.quarantine.recovered() {
+            self.profile.meter.quarantined.set(0.0);
+            tracing::info!(
+                plugin = self.profile.name.as_str(),
+                "plugin is back from quarantine"
+            );
+        }
     }
 
     /// Makes a fault and counts it.
@@ -350,14 +383,16 @@ impl<'p, W: World> Lease<'p, W> {
     /// Ends a call on the io engine that did not return in time.
     pub(crate) fn late(&self) -> PluginFault {
         self.pool.profile.meter.called(self.began.elapsed());
-        self.pool.fault(FaultKind::Deadline(self.budget))
+        self.pool.blame(FaultKind::Deadline(self.budget))
     }
 
     /// Makes a fault of this call; the instance goes back if it may.
-    pub(crate) fn fail(self, kind: FaultKind) -> PluginFault {
-        let fault = self.pool.fault(kind);
-        if !fault.kind.is_fatal() {
-            self.give_back();
+    pub(crate) fn fail(mut self, kind: FaultKind) -> PluginFault {
+        let fault = self.pool.blame(kind);
+        if !fault.kind.is_fatal()
+            && let Some(instance) = self.instance.take()
+        {
+            self.pool.put(instance);
         }
         fault
     }
@@ -366,6 +401,7 @@ impl<'p, W: World> Lease<'p, W> {
     pub(crate) fn give_back(mut self) {
         if let Some(instance) = self.instance.take() {
             self.pool.put(instance);
+            self.pool.recovered();
         }
     }
 }

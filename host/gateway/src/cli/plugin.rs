@@ -1,9 +1,10 @@
-//! `tidegate plugin`: for those who write plugins, and those who load them. Works on files; no
-//! gateway needs to run.
+//! `tidegate plugin`: for those who write plugins, and those who load them. All but `list` works on
+//! files; no gateway needs to run.
 
 mod build;
 mod check;
 mod inspect;
+mod list;
 mod new;
 mod pack;
 mod sign;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::remote::{Remote, exit_status};
 use super::terminal::Failure;
 
 /// What to do with a plugin.
@@ -37,6 +39,9 @@ pub enum PluginCommand {
     /// Tell whether one of these keys vouches for a component.
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),
+    /// List what a running gateway has loaded, and how it does.
+    #[command(after_help = LIST_HELP)]
+    List(ListArgs),
     /// Load a component as the gateway would; say "ok" or the first thing that is wrong.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
@@ -89,6 +94,19 @@ Exit status: 0 if it could be loaded, 1 if not, 64 for a bad command line.
 Examples:
   tidegate plugin check redact.wasm --config '{\"pii.ssn\": \"keep-last-4\"}'
   tidegate plugin check splunk-hec.wasm --config @splunk.json --json";
+
+const LIST_HELP: &str = exit_status!(
+    "  tidegate plugin list --token-file ops.token
+  tidegate plugin list --json --token-file ops.token"
+);
+
+/// The arguments of `plugin list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Where the gateway is, and who asks.
+    #[command(flatten)]
+    pub remote: Remote,
+}
 
 /// The arguments of `plugin new`.
 #[derive(Args, Debug)]
@@ -220,6 +238,7 @@ pub async fn command(command: PluginCommand) -> u8 {
         PluginCommand::Build(args) => build::run(&args).await,
         PluginCommand::Inspect(args) => inspect::run(&args),
         PluginCommand::Pack(args) => pack::run(&args).await,
+        PluginCommand::List(args) => list::run(&args).await,
         PluginCommand::Sign(args) => sign::sign(&args),
         PluginCommand::Verify(args) => sign::verify(&args),
         PluginCommand::Check(args) => check::run(&args).await,

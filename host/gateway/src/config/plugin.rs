@@ -86,6 +86,10 @@ pub struct PluginLimits {
     pub memory: u64,
     /// Time for one call.
     pub deadline: Duration,
+    /// So many faults put it into quarantine.
+    pub faults: u32,
+    /// If they come within this time.
+    pub faults_within: Duration,
 }
 
 /// What happens to data when a masker fails.
@@ -106,6 +110,13 @@ const COMPUTE_DEADLINE: Duration = Duration::from_millis(20);
 
 /// The default time for one call that may wait for the network.
 const NETWORK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The default number of faults that put a plugin into quarantine: more than one bad input makes
+/// by chance, fewer than would tie up its instances for long.
+const FAULTS: u32 = 10;
+
+/// The default time in which they count.
+const FAULTS_WITHIN: Duration = Duration::from_mins(1);
 
 pub(super) fn all(root: &Section<'_>, folder: &Path) -> PluginsConfig {
     // Asked for in any case, so that it is a known key.
@@ -216,6 +227,8 @@ fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
             Some(kind) if kind.has_network() => NETWORK_DEADLINE,
             _ => COMPUTE_DEADLINE,
         },
+        faults: FAULTS,
+        faults_within: FAULTS_WITHIN,
     };
     let Some(section) = section.table("limits") else {
         return limits;
@@ -226,6 +239,13 @@ fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
     let deadline_range = Duration::from_millis(1)..=Duration::from_mins(1);
     if let Some(deadline) = section.parse("deadline", duration(deadline_range)) {
         limits.deadline = deadline;
+    }
+    if let Some(faults) = section.number("faults", 1..=1_000_000) {
+        limits.faults = u32::try_from(faults).unwrap_or(FAULTS);
+    }
+    let within_range = Duration::from_secs(1)..=Duration::from_hours(24);
+    if let Some(within) = section.parse("faults_within", duration(within_range)) {
+        limits.faults_within = within;
     }
     section.finish();
     limits

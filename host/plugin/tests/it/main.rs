@@ -16,6 +16,7 @@ mod hostile;
 mod loading;
 mod masking;
 mod packing;
+mod quarantine;
 mod receiver;
 mod slack;
 mod slack_approving;

@@ -36,6 +36,8 @@ pub(crate) struct PluginBody {
     pub(crate) calls: u64,
     /// Calls that failed since then: traps, deadlines, broken contracts.
     pub(crate) faults: u64,
+    /// Whether it failed too often and is not called for a while.
+    pub(crate) quarantined: bool,
 }
 
 /// Lists the plugins.
@@ -72,6 +74,7 @@ pub(crate) fn plugins(site: &Site) -> Vec<PluginBody> {
                 summary: plugin.manifest.summary.clone(),
                 calls: counted(&metrics, "tidegate_plugin_calls_total", name),
                 faults: counted(&metrics, "tidegate_plugin_faults_total", name),
+                quarantined: counted(&metrics, "tidegate_plugin_quarantined", name) > 0,
             }
         })
         .collect()

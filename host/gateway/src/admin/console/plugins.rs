@@ -39,6 +39,7 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn of(plugin: &PluginBody) -> Self {
         let (state, health) = match (plugin.calls, plugin.faults) {
+            _ if plugin.quarantined => ("failing", "in quarantine"),
             (0, 0) => ("idle", "not called yet"),
             (_, 0) => ("well", "well"),
             _ => ("failing", "has failed"),

@@ -279,6 +279,7 @@ fn lists(text: &str) -> Vec<(&'static str, String)> {
         summary: text.to_owned(),
         calls: 3,
         faults: 1,
+        quarantined: false,
     };
     let plugins = PluginsPage {
         shell: shell(text),
