@@ -95,6 +95,45 @@ fn a_bad_masker_told_to_redact_leaves_nulls() -> Result<()> {
 }
 
 #[test]
+fn a_masker_that_keeps_failing_is_quarantined_and_listed_so() -> Result<()> {
+    let failing = "traps_in_mask";
+    let stage = Stage::with(Version::Packaged, |configuration| {
+        let traps = Plugin::guest("masker", failing).renamed(failing, "limits = { faults = 3 }");
+        let mut configuration = with(configuration, [traps.on(failing)]);
+        configuration = configuration.policy(
+            r#"permit (principal in Group::"agents", action in [Action::"connect", Action::"execute"], resource);
+permit (principal in Group::"dba", action == Action::"execute", resource == Resource::"tidegate");
+"#,
+        );
+        configuration
+    })?;
+    let agent = stage.agent()?;
+    for expected in ["trap", "trap", "trap", "quarantined"] {
+        let answer = agent.resource(failing).psql(SSNS)?;
+        assert!(
+            !answer.ok && answer.errors.contains(expected),
+            "{expected}: {}",
+            answer.all()
+        );
+        assert!(!holds_ssn(&answer.all()), "{}", answer.all());
+    }
+    let dba = stage.issuer.person("dana", &["dba"])?;
+    let listed = crate::holds::json(&crate::holds::tidegate(
+        &stage.gateway,
+        &dba,
+        &["plugin", "list"],
+    )?)?;
+    let plugins = listed["plugins"].as_array().context("a list of plugins")?;
+    let quarantined: Vec<_> = plugins
+        .iter()
+        .filter(|plugin| plugin["quarantined"] == true)
+        .map(|plugin| plugin["name"].to_string())
+        .collect();
+    assert_eq!(quarantined, [format!("\"{failing}\"")]);
+    Ok(())
+}
+
+#[test]
 fn a_bad_classifier_stops_what_it_was_to_judge_and_nothing_else() -> Result<()> {
     let names = ["spins", "traps", "fails", "score_beyond", "findings_flood"];
     let stage = Stage::with(Version::Packaged, |configuration| {
