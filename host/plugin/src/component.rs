@@ -144,9 +144,7 @@ pub(crate) fn check(
     wasm: &[u8],
     path: &Path,
 ) -> Result<Option<Manifest>, ComponentError> {
-    let outline = outline(wasm).map_err(|_| ComponentError::NotAComponent {
-        path: path.display().to_string(),
-    })?;
+    let outline = outline(wasm, path)?;
     if let Some(import) = outline.beyond(kind).next() {
         return Err(ComponentError::Import {
             kind,
@@ -167,6 +165,10 @@ pub(crate) fn check(
             export,
         });
     }
+    manifest(wasm, kind, path)
+}
+
+fn manifest(wasm: &[u8], kind: Kind, path: &Path) -> Result<Option<Manifest>, ComponentError> {
     section::read(wasm, kind).map_err(|problem| ComponentError::Manifest {
         path: path.display().to_string(),
         problem,
@@ -175,11 +177,7 @@ pub(crate) fn check(
 
 /// Returns what a component is, by its exports.
 pub(crate) fn kind(wasm: &[u8], path: &Path) -> Result<Kind, ComponentError> {
-    let name = || path.display().to_string();
-    outline(wasm)
-        .map_err(|_| ComponentError::NotAComponent { path: name() })?
-        .kind()
-        .ok_or_else(|| ComponentError::NoKind { path: name() })
+    outline(wasm, path)?.kind(path)
 }
 
 /// What a file is, learnt without running anything of it.
@@ -204,23 +202,16 @@ pub struct Inspection {
 /// # Errors
 /// When the file can't be a plugin of any kind.
 pub fn inspect(path: &Path) -> Result<Inspection, ComponentError> {
-    let name = || path.display().to_string();
     let binary = read(path, None)?;
-    let outline = outline(&binary.wasm).map_err(|_| ComponentError::NotAComponent { path: name() })?;
-    let kind = outline
-        .kind()
-        .ok_or_else(|| ComponentError::NoKind { path: name() })?;
-    let manifest = section::read(&binary.wasm, kind).map_err(|problem| ComponentError::Manifest {
-        path: name(),
-        problem,
-    })?;
+    let outline = outline(&binary.wasm, path)?;
+    let kind = outline.kind(path)?;
     Ok(Inspection {
         sha256: binary.digest,
         bytes: binary.wasm.len(),
         kind,
         refused: outline.beyond(kind).map(str::to_owned).collect(),
         imports: outline.imports.into_iter().collect(),
-        manifest,
+        manifest: manifest(&binary.wasm, kind, path)?,
     })
 }
 
@@ -240,6 +231,20 @@ fn bare(name: &str) -> &str {
     name.split_once('@').map_or(name, |(bare, _)| bare)
 }
 
+/// Returns what a component consists of itself, without what is inside the parts it is made of.
+pub(crate) fn sections(wasm: &[u8]) -> impl Iterator<Item = wasmparser::Result<Payload<'_>>> {
+    let mut depth = 0_u32;
+    Parser::new(0).parse_all(wasm).filter(move |payload| {
+        let own = depth == 0;
+        match payload {
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        own || payload.is_err()
+    })
+}
+
 /// What a component imports and exports itself, not what the parts it is made of do.
 #[derive(Debug, Default)]
 struct Outline {
@@ -249,7 +254,7 @@ struct Outline {
 
 impl Outline {
     /// Returns the kind whose own interface is exported; of several the first.
-    fn kind(&self) -> Option<Kind> {
+    fn kind(&self, path: &Path) -> Result<Kind, ComponentError> {
         let is = |kind: &Kind| {
             let own = bare(exports(*kind)[1]);
             self.exports.iter().any(|export| bare(export) == own)
@@ -257,6 +262,9 @@ impl Outline {
         [Kind::Masker, Kind::Classifier, Kind::Approver, Kind::Exporter]
             .into_iter()
             .find(is)
+            .ok_or_else(|| ComponentError::NoKind {
+                path: path.display().to_string(),
+            })
     }
 
     /// Returns the imports that a component of this kind may not have.
@@ -268,19 +276,22 @@ impl Outline {
     }
 }
 
-fn outline(wasm: &[u8]) -> wasmparser::Result<Outline> {
+fn outline(wasm: &[u8], path: &Path) -> Result<Outline, ComponentError> {
+    read_outline(wasm).map_err(|_| ComponentError::NotAComponent {
+        path: path.display().to_string(),
+    })
+}
+
+fn read_outline(wasm: &[u8]) -> wasmparser::Result<Outline> {
     let mut outline = Outline::default();
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(wasm) {
+    for payload in sections(wasm) {
         match payload? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
+            Payload::ComponentImportSection(section) => {
                 for import in section {
                     outline.imports.insert(import?.name.name.to_owned());
                 }
             }
-            Payload::ComponentExportSection(section) if depth == 0 => {
+            Payload::ComponentExportSection(section) => {
                 for export in section {
                     outline.exports.insert(export?.name.name.to_owned());
                 }

@@ -125,11 +125,18 @@ impl Limits {
             deadline,
             instances: 16,
             invocations: 10_000,
-            faults: 10,
-            faults_within: Duration::from_secs(60),
+            faults: FAULTS,
+            faults_within: FAULTS_WITHIN,
         }
     }
 }
+
+/// The default number of faults that put a plugin into quarantine: more than one bad input makes
+/// by chance, fewer than would tie up its instances for long.
+pub const FAULTS: u32 = 10;
+
+/// The default time in which they count.
+pub const FAULTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// The most memory an operator may give one instance. Four times what a Python guest needs at
 /// rest; the io engine's slots are this large.

@@ -14,7 +14,8 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
-use crate::config::MEMORY_BYTES_MAX;
+use crate::config::{Kind, MEMORY_BYTES_MAX};
+use crate::store;
 
 /// The length of one epoch. Deadlines are set in milliseconds, so finer would buy nothing, and
 /// a thousand wake-ups a second cost well under one per cent of a core.
@@ -61,6 +62,15 @@ impl Engines {
         let engines = Arc::new(Self::new()?);
         *shared = Arc::downgrade(&engines);
         Ok(engines)
+    }
+
+    /// Returns the engine that runs plugins of this kind.
+    pub(crate) const fn of(&self, kind: Kind) -> &Engine {
+        if store::waits(kind) {
+            &self.io
+        } else {
+            &self.compute
+        }
     }
 
     fn new() -> wasmtime::Result<Self> {

@@ -36,7 +36,8 @@ pub use approver::{Approver, Ask, Decision, Message, Reply, Ticket, Update, Vote
 pub use classifier::{Classifiers, ClassifyRequest};
 pub use component::{COMPONENT_BYTES_MAX, ComponentError, Inspection, inspect};
 pub use config::{
-    DEADLINE_MAX, Grants, INSTANCES_MAX, Kind, Limits, MEMORY_BYTES_MAX, OnFailure, PluginConfig, Secret,
+    DEADLINE_MAX, FAULTS, FAULTS_WITHIN, Grants, INSTANCES_MAX, Kind, Limits, MEMORY_BYTES_MAX, OnFailure,
+    PluginConfig, Secret,
 };
 pub use egress::AddressRange;
 pub use exporter::{Ack, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch, ENCODING, Exporter, Reject};
@@ -45,7 +46,6 @@ pub use load::pack::pack;
 pub use load::{LoadError, LoadProblem, Loaded, Plugins};
 pub use manifest::section::SectionError;
 pub use manifest::{Issue, Manifest, Want};
-
 pub use masker::{ActivePlan, Maskers};
 pub use session::SessionInfo;
 pub use signature::{SignatureError, Trust, TrustedKey};

@@ -126,7 +126,8 @@ pub enum LoadProblem {
 
 impl Plugins {
     /// Loads plugins and makes each ready with one configured instance. Compiled forms are kept
-    /// in `cache_dir`, if there is one. Takes milliseconds for a plugin that is in the cache, else about a second.
+    /// in `cache_dir`, if there is one. Takes milliseconds for a plugin that is in the cache, else
+    /// about a second.
     ///
     /// Meters are made here: a metrics recorder must be installed before.
     ///
@@ -223,11 +224,7 @@ async fn load_one(
 ) -> Result<(), Vec<LoadProblem>> {
     let (name, kind, on_failure) = (config.name.clone(), config.kind, config.on_failure);
     let profile = Arc::new(profile(&config, kv)?);
-    let engine = if store::waits(kind) {
-        engines.io.clone()
-    } else {
-        engines.compute.clone()
-    };
+    let engine = engines.of(kind).clone();
     let compiling = spawn_blocking(move || {
         let binary = component::read(&config.source, config.sha256.as_ref())?;
         signature::check(&config.trust, &config.source, &binary.digest)?;

@@ -135,15 +135,10 @@ impl Plugin for SlackApprover {
 
     fn describe(manifest: &mut Manifest) {
         manifest.config_schema = include_str!("schema.json").to_owned();
-        let want = |kind: &str, value: &str, reason: &str| Want {
-            kind: kind.to_owned(),
-            value: value.to_owned(),
-            reason: reason.to_owned(),
-        };
         manifest.wants = vec![
-            want("egress", API, "Slack's API, or the origin in `api`."),
-            want("secret", "*", "Sends the token in `token`."),
-            want(
+            Want::new("egress", API, "Slack's API, or the origin in `api`."),
+            Want::new("secret", "*", "Sends the token in `token`."),
+            Want::new(
                 "secret",
                 "*",
                 "Checks clicks and marks buttons with `signing_secret`.",

@@ -101,14 +101,9 @@ impl Plugin for SplunkHec {
 
     fn describe(manifest: &mut Manifest) {
         manifest.config_schema = include_str!("schema.json").to_owned();
-        let want = |kind: &str, reason: &str| Want {
-            kind: kind.to_owned(),
-            value: "*".to_owned(),
-            reason: reason.to_owned(),
-        };
         manifest.wants = vec![
-            want("egress", "The collector in `url`."),
-            want("secret", "The token in `token`."),
+            Want::new("egress", "*", "The collector in `url`."),
+            Want::new("secret", "*", "The token in `token`."),
         ];
     }
 }

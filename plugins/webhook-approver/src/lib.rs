@@ -113,15 +113,11 @@ impl Plugin for WebhookApprover {
 
     fn describe(manifest: &mut Manifest) {
         manifest.config_schema = include_str!("schema.json").to_owned();
-        let want = |kind: &str, reason: &str| Want {
-            kind: kind.to_owned(),
-            value: "*".to_owned(),
-            reason: reason.to_owned(),
-        };
         manifest.wants = vec![
-            want("egress", "The receiver in `url`."),
-            want(
+            Want::new("egress", "*", "The receiver in `url`."),
+            Want::new(
                 "secret",
+                "*",
                 "Signs with the key in `secret`, checks with that in `answer_secret`.",
             ),
         ];

@@ -35,6 +35,18 @@ impl Issue {
     }
 }
 
+impl Want {
+    /// Names something to reach: its kind, its value (`*` where the configuration decides) and
+    /// why, in one sentence.
+    pub fn new(kind: impl Into<String>, value: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            value: value.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// Appends a step to a JSON pointer, escaped as RFC 6901 asks.
 pub fn push_pointer(pointer: &mut String, step: &str) {
     pointer.push('/');

@@ -11,12 +11,14 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use super::remote::{Remote, exit_status};
 use super::terminal::Failure;
+use crate::config::PluginKind;
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -116,26 +118,13 @@ pub struct NewArgs {
     pub name: String,
     /// What it is for.
     #[arg(long, value_enum)]
-    pub kind: NewKind,
+    pub kind: PluginKind,
     /// The project's folder; without it, one with the plugin's name.
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
     /// The SDK's folder; without it, the one of the sources this is run in.
     #[arg(long, value_name = "DIR")]
     pub sdk: Option<PathBuf>,
-}
-
-/// What a new plugin is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum NewKind {
-    /// Hides data in results.
-    Masker,
-    /// Judges the risk of operations.
-    Classifier,
-    /// Carries questions to people.
-    Approver,
-    /// Delivers evidence.
-    Exporter,
 }
 
 /// The arguments of `plugin build`.
@@ -229,6 +218,14 @@ pub struct CheckArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Prints what a command found. The text is fit for a terminal.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::of_output(&error))
 }
 
 /// Carries out a `plugin` command; returns the exit status.

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use model::PluginName;
+use plugin::{FAULTS, FAULTS_WITHIN};
 use url::Url;
 
 use super::quantity::{duration, name, size};
@@ -48,7 +50,7 @@ pub struct PluginsConfig {
 }
 
 /// What a plugin is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum PluginKind {
     /// Asks somebody whether an operation may run.
     Approver,
@@ -110,13 +112,6 @@ const COMPUTE_DEADLINE: Duration = Duration::from_millis(20);
 
 /// The default time for one call that may wait for the network.
 const NETWORK_DEADLINE: Duration = Duration::from_secs(10);
-
-/// The default number of faults that put a plugin into quarantine: more than one bad input makes
-/// by chance, fewer than would tie up its instances for long.
-const FAULTS: u32 = 10;
-
-/// The default time in which they count.
-const FAULTS_WITHIN: Duration = Duration::from_mins(1);
 
 pub(super) fn all(root: &Section<'_>, folder: &Path) -> PluginsConfig {
     // Asked for in any case, so that it is a known key.

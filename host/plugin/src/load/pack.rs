@@ -13,7 +13,6 @@ use crate::config::PluginConfig;
 use crate::engine::Engines;
 use crate::kv::{MemoryStore, Store as KvStore};
 use crate::manifest::{Manifest, section};
-use crate::store;
 
 /// Asks the component in `source` what it is; returns the component with the answer in it, and
 /// the answer. A manifest that is there already is made anew.
@@ -26,25 +25,21 @@ pub async fn pack(source: &Path) -> Result<(Vec<u8>, Manifest), LoadProblem> {
         problem,
     };
     let binary = component::read(source, None)?;
-    let wasm = section::strip(&binary.wasm).map_err(unpackable)?.to_vec();
-    let kind = component::kind(&wasm, source)?;
+    let wasm = section::strip(&binary.wasm).map_err(unpackable)?;
+    let kind = component::kind(wasm, source)?;
     let engines = Engines::shared().map_err(|error| LoadProblem::Engine(format!("{error:#}")))?;
-    let engine = if store::waits(kind) {
-        engines.io.clone()
-    } else {
-        engines.compute.clone()
-    };
+    let engine = engines.of(kind).clone();
     let name = source.file_stem().unwrap_or_default().to_string_lossy();
     let config = PluginConfig::new(PluginName::new(&*name), kind, source.to_owned());
     let kv: Arc<dyn KvStore> = Arc::new(MemoryStore::default());
     let profile = profile(&config, &kv).map_err(|mut problems| problems.remove(0))?;
     let bare = Binary {
-        digest: Sha256::digest(&wasm).into(),
-        wasm: wasm.clone(),
+        digest: Sha256::digest(wasm).into(),
+        wasm: wasm.to_vec(),
     };
     let compiled = spawn_blocking(move || compile(&config, bare, &engine, None)).await;
     let compiled = compiled.map_err(|_| LoadProblem::Unfit("compiling it failed".to_owned()))??;
     let manifest = introduce::describe(&Arc::new(profile), &compiled.pre).await?;
-    let packed = section::freeze(&wasm, &manifest).map_err(unpackable)?;
+    let packed = section::freeze(&binary.wasm, &manifest).map_err(unpackable)?;
     Ok((packed, manifest))
 }

@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use wasmparser::{Parser, Payload};
+use wasmparser::Payload;
 
 use super::{MANIFEST_BYTES_MAX, Manifest};
+use crate::component::sections;
 use crate::config::Kind;
 
 /// The section's name.
@@ -126,31 +127,18 @@ pub(crate) fn read(wasm: &[u8], kind: Kind) -> Result<Option<Manifest>, SectionE
 
 /// Finds the section: where it starts, header included, and its content.
 fn find(wasm: &[u8]) -> Result<Option<(usize, &[u8])>, SectionError> {
-    let (mut depth, mut before, mut found) = (0_u32, 0, None);
-    for payload in Parser::new(0).parse_all(wasm) {
+    let (mut before, mut found) = (0, None);
+    for payload in sections(wasm) {
         let payload = payload.map_err(|_| SectionError::Malformed)?;
-        match &payload {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => {
-                depth = depth.saturating_sub(1);
-                continue;
-            }
-            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
-                if found.is_some() || section.range().end != wasm.len() {
-                    return Err(SectionError::Place);
-                }
-                found = Some((before, section.data()));
-            }
-            _ => {}
-        }
-        if depth == 0 {
-            before = payload_end(&payload, before);
-        } else if let Payload::ModuleSection { unchecked_range, .. }
-        | Payload::ComponentSection { unchecked_range, .. } = &payload
-            && depth == 1
+        if let Payload::CustomSection(section) = &payload
+            && section.name() == SECTION
         {
-            before = unchecked_range.end;
+            if found.is_some() || section.range().end != wasm.len() {
+                return Err(SectionError::Place);
+            }
+            found = Some((before, section.data()));
         }
+        before = payload_end(&payload, before);
     }
     Ok(found)
 }

@@ -1,14 +1,14 @@
 //! `tidegate plugin check`: would the gateway load it?
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use model::PluginName;
 use plugin::{PluginConfig, Plugins, Want, inspect};
 use serde_json::{Value, json};
 
-use super::CheckArgs;
-use crate::cli::terminal::{Failure, escape, safe_json};
+use super::{CheckArgs, print};
+use crate::cli::remote::print_json;
+use crate::cli::terminal::{Failure, escape};
 use crate::cli::{EXIT_FAILED, EXIT_USAGE};
 
 /// The largest configuration file read: the contract's own limit.
@@ -27,7 +27,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<(), Failure> {
         let report = json!({
             "ok": checked.is_ok(), "faults": faults, "wants": wants, "packed": found.manifest.is_some(),
         });
-        print(&format!("{}\n", safe_json(report.to_string().as_bytes())))?;
+        print_json(&report)?;
     }
     match checked {
         Ok((what, wants)) if !args.json => print(&passed(&what, &wants, found.manifest.is_some())),
@@ -49,8 +49,8 @@ fn first(faults: &[String]) -> String {
 fn passed(what: &str, wants: &[Want], packed: bool) -> String {
     let mut text = format!("ok: {}\n", escape(what));
     for want in wants {
-        // Writing to a string cannot fail.
         let want = format!("wants {} {}: {}", want.kind, want.value, want.reason);
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{} (not granted here)", escape(&want));
     }
     if !packed {
@@ -85,11 +85,4 @@ fn configuration(text: &str) -> Result<Value, Failure> {
         None => text.to_owned(),
     };
     serde_json::from_str(&json).map_err(|error| usage(format!("it is no JSON: {error}")))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::of_output(&error))
 }

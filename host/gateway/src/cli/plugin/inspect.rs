@@ -1,26 +1,21 @@
 //! `tidegate plugin inspect`: what a file is, learnt without running it.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use plugin::{Inspection, Manifest, inspect};
 use serde_json::{Value, json};
 
-use super::InspectArgs;
+use super::{InspectArgs, print};
 use crate::cli::EXIT_FAILED;
-use crate::cli::terminal::{Failure, escape, safe_json};
+use crate::cli::remote::print_json;
+use crate::cli::terminal::{Failure, escape};
 
 pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let found = inspect(&args.file).map_err(|error| Failure::of(EXIT_FAILED, &error))?;
-    let shown = if args.json {
-        format!("{}\n", safe_json(as_json(&found).to_string().as_bytes()))
-    } else {
-        as_text(&found)
-    };
-    let mut out = std::io::stdout().lock();
-    out.write_all(shown.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::of_output(&error))
+    if args.json {
+        return print_json(&as_json(&found));
+    }
+    print(&as_text(&found))
 }
 
 pub(super) fn as_json(found: &Inspection) -> Value {

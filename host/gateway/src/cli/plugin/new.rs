@@ -1,18 +1,18 @@
 //! `tidegate plugin new`: a project that builds, has tests and a README of its own.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{NewArgs, NewKind};
+use super::{NewArgs, print};
 use crate::cli::terminal::{Failure, escape};
 use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
+use crate::config::PluginKind;
 
 /// The contract's limit for a plugin's name.
 const NAME_BYTES_MAX: usize = 64;
 
 /// What a kind's project starts with.
 struct Template {
-    kind: &'static str,
+    kind: PluginKind,
     library: &'static str,
     schema: &'static str,
     summary: &'static str,
@@ -31,34 +31,34 @@ const REMOTE: (&str, &str) = (
     r#"{ url = "https://example.com/in", token = "secret://token" }"#,
 );
 
-const fn template(kind: NewKind) -> Template {
+const fn template(kind: PluginKind) -> Template {
     match kind {
-        NewKind::Masker => Template {
-            kind: "masker",
+        PluginKind::Masker => Template {
+            kind,
             library: include_str!("new/rust/masker.rs"),
             schema: include_str!("new/rust/masker.json"),
             summary: "Hides values but for their end.",
             config: r#"{"tag": "pii.account", "keep": 4}"#,
             config_toml: r#"{ tag = "pii.account", keep = 4 }"#,
         },
-        NewKind::Classifier => Template {
-            kind: "classifier",
+        PluginKind::Classifier => Template {
+            kind,
             library: include_str!("new/rust/classifier.rs"),
             schema: include_str!("new/rust/classifier.json"),
             summary: "Remarks the use of watched tables.",
             config: r#"{"watched": ["salaries"]}"#,
             config_toml: r#"{ watched = ["salaries"] }"#,
         },
-        NewKind::Exporter => Template {
-            kind: "exporter",
+        PluginKind::Exporter => Template {
+            kind,
             library: include_str!("new/rust/exporter.rs"),
             schema: include_str!("new/rust/exporter.json"),
             summary: "Posts the journal's entries to an address.",
             config: REMOTE.0,
             config_toml: REMOTE.1,
         },
-        NewKind::Approver => Template {
-            kind: "approver",
+        PluginKind::Approver => Template {
+            kind,
             library: include_str!("new/rust/approver.rs"),
             schema: include_str!("new/rust/approver.json"),
             summary: "Posts questions to an address.",
@@ -88,13 +88,10 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failure> {
         write(&folder.join(path), &filled(text, name, &sdk, &template))?;
     }
     let shown = escape(&folder.display().to_string());
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{shown}: a {} in Rust\n\n  cd {shown}\n  cargo test\n  tidegate plugin build",
-        template.kind
-    )
-    .map_err(|error| Failure::of_output(&error))
+    print(&format!(
+        "{shown}: a {} in Rust\n\n  cd {shown}\n  cargo test\n  tidegate plugin build\n",
+        args.kind.label()
+    ))
 }
 
 fn check_name(name: &str) -> Result<(), Failure> {
@@ -144,7 +141,7 @@ fn filled(text: &str, name: &str, sdk: &Path, template: &Template) -> String {
         .replace('"', "\\\"");
     text.replace("{{name}}", name)
         .replace("{{Name}}", &type_name(name))
-        .replace("{{kind}}", template.kind)
+        .replace("{{kind}}", template.kind.label())
         .replace("{{summary}}", template.summary)
         .replace("{{config_toml}}", template.config_toml)
         .replace("{{config}}", template.config)
@@ -198,10 +195,10 @@ mod tests {
     #[test]
     fn every_template_is_filled_whole_and_its_schema_reads() {
         for kind in [
-            NewKind::Masker,
-            NewKind::Classifier,
-            NewKind::Exporter,
-            NewKind::Approver,
+            PluginKind::Masker,
+            PluginKind::Classifier,
+            PluginKind::Exporter,
+            PluginKind::Approver,
         ] {
             let template = template(kind);
             for text in [MANIFEST, README, template.library, template.schema] {
@@ -209,9 +206,9 @@ mod tests {
                 assert!(!text.contains("{{"), "{text}");
             }
             let schema: Result<serde_json::Value, _> = serde_json::from_str(template.schema);
-            assert!(schema.is_ok(), "{}", template.kind);
+            assert!(schema.is_ok(), "{}", template.kind.label());
             let config: Result<serde_json::Value, _> = serde_json::from_str(template.config);
-            assert!(config.is_ok(), "{}", template.kind);
+            assert!(config.is_ok(), "{}", template.kind.label());
         }
     }
 }

@@ -1,11 +1,10 @@
 //! `tidegate plugin pack`: the manifest becomes part of the file.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::PackArgs;
+use super::{PackArgs, print};
 use crate::cli::terminal::{Failure, escape};
 use crate::cli::{EXIT_FAILED, EXIT_IO};
 
@@ -19,18 +18,15 @@ pub(super) async fn pack(file: &Path, output: &Path) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::of(EXIT_FAILED, &error))?;
     write(output, &packed)?;
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{}: {} {} {}, {} bytes, sha256 {}",
+    print(&format!(
+        "{}: {} {} {}, {} bytes, sha256 {}\n",
         escape(&output.display().to_string()),
         manifest.kind,
         escape(&manifest.name),
         escape(&manifest.version),
         packed.len(),
         hex::encode(Sha256::digest(&packed)),
-    )
-    .map_err(|error| Failure::of_output(&error))
+    ))
 }
 
 /// Writes a file whole or not at all: a gateway may load it at any moment.

@@ -1,13 +1,12 @@
 //! `tidegate plugin sign` and `verify`: who vouches for a component.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use plugin::signature::{self, signatures_of};
 use plugin::{Trust, TrustedKey, inspect};
 
 use super::pack::write;
-use super::{SignArgs, VerifyArgs};
+use super::{SignArgs, VerifyArgs, print};
 use crate::cli::terminal::{Failure, escape};
 use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
 
@@ -23,8 +22,8 @@ pub(super) fn sign(args: &SignArgs) -> Result<(), Failure> {
     let text = signature::sign(&key, &found.sha256, before.as_deref())
         .map_err(|error| Failure::of(EXIT_FAILED, &error))?;
     write(&place, text.as_bytes())?;
-    say(&format!(
-        "{}: signed, sha256 {}",
+    print(&format!(
+        "{}: signed, sha256 {}\n",
         escape(&place.display().to_string()),
         hex::encode(found.sha256)
     ))
@@ -40,8 +39,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let trust = Trust { keys, required: true };
     let vouching = signature::check(&trust, &args.file, &found.sha256)
         .map_err(|error| Failure::of(EXIT_FAILED, &error))?;
-    say(&format!(
-        "ok: key {} vouches for sha256 {}",
+    print(&format!(
+        "ok: key {} vouches for sha256 {}\n",
         vouching.unwrap_or_default(),
         hex::encode(found.sha256)
     ))
@@ -53,8 +52,4 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
     Failure::new(EXIT_IO, format!("{}: {error}", file.display()))
-}
-
-fn say(line: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout().lock(), "{line}").map_err(|error| Failure::of_output(&error))
 }

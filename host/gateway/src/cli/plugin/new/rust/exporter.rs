@@ -31,12 +31,10 @@ impl Plugin for {{Name}} {
 
     fn describe(manifest: &mut Manifest) {
         manifest.config_schema = include_str!("schema.json").to_owned();
-        let want = |kind: &str, reason: &str| Want {
-            kind: kind.to_owned(),
-            value: "*".to_owned(),
-            reason: reason.to_owned(),
-        };
-        manifest.wants = vec![want("egress", "The address in `url`."), want("secret", "The token in `token`.")];
+        manifest.wants = vec![
+            Want::new("egress", "*", "The address in `url`."),
+            Want::new("secret", "*", "The token in `token`."),
+        ];
     }
 }
 
