@@ -13,6 +13,7 @@ pub(crate) use head::Head;
 pub mod journal;
 pub mod login;
 pub mod plugin;
+pub mod reload;
 pub mod remote;
 pub mod replay;
 pub mod revoke;
@@ -88,6 +89,8 @@ pub enum Command {
     Sessions(sessions::SessionsArgs),
     /// Get what logs in over SSH in the place of a token: a certificate, or a ticket.
     Login(login::LoginArgs),
+    /// Take the configuration's plugins into use, in a running gateway.
+    Reload(reload::ReloadArgs),
     /// Look into plugins, pack and check them.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -101,6 +104,7 @@ Exit status: 0 after an orderly stop, 64 for a bad command line or configuration
 
 Examples:
   tidegate serve --config tidegate.toml
+  kill -HUP \"$(pidof tidegate)\"      # takes the plugins of the configuration into use
   kill -TERM \"$(pidof tidegate)\"     # takes nobody new, lets what runs come to its end";
 
 const CHECK_HELP: &str = "\

@@ -49,24 +49,42 @@ pub async fn open_journal(config: &Config, state: &State) -> Result<(Journal, St
 /// # Errors
 /// The journal cannot be written.
 pub async fn write_start(journal: &Journal, plugins: &Plugins, policy: &str) -> Result<()> {
-    let digests: Vec<(String, String)> = plugins
-        .loaded()
-        .iter()
-        .map(|plugin| (plugin.name.to_string(), hex::encode(plugin.sha256)))
-        .collect();
+    let digests = digests(plugins);
     let event = Event::GatewayStart {
         version: env!("CARGO_PKG_VERSION"),
         policy,
-        plugins: digests
-            .iter()
-            .map(|(name, digest)| (name.as_str(), digest.as_str()))
-            .collect(),
+        plugins: borrowed(&digests),
     };
     let ticket = journal.append(|out| event.encode(clock::unix_us(), out))?;
     journal
         .durable(ticket)
         .await
         .context("the journal cannot be written, so nothing may run")
+}
+
+/// Writes down which plugins are in use from now on.
+///
+/// # Errors
+/// The journal cannot be written.
+pub(crate) async fn write_reload(journal: &Journal, plugins: &Plugins) -> Result<(), AppendError> {
+    let digests = digests(plugins);
+    let plugins = borrowed(&digests);
+    write_down(journal, &Event::PluginsReload { plugins }).await
+}
+
+/// Returns name and SHA-256 of each plugin.
+fn digests(plugins: &Plugins) -> Vec<(String, String)> {
+    let loaded = plugins.loaded().iter();
+    loaded
+        .map(|plugin| (plugin.name.to_string(), hex::encode(plugin.sha256)))
+        .collect()
+}
+
+fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    pairs
+        .iter()
+        .map(|(name, digest)| (name.as_str(), digest.as_str()))
+        .collect()
 }
 
 /// Writes one event down. Durable when it returns: only then may happen what it announces.

@@ -11,16 +11,18 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use journal::Journal;
 use model::PluginName;
-use plugin::{Ack, Batch, Exporter, PluginFault, Plugins};
+use plugin::{Ack, Batch, PluginFault};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::lag::Lag;
 use self::pump::{Cursor, Deliver, Pump};
+use crate::plugins::ActivePlugins;
 use crate::state::{State, StateError, keep_anchor};
 
 /// What is carried out, and by whom it is remembered.
@@ -37,43 +39,94 @@ pub struct Export {
 }
 
 impl Export {
-    /// Starts a task for each of these exporters, and one that keeps the journal's latest
-    /// checkpoint in the state database. They end after `stop` is cancelled. Needs a runtime
-    /// with timers and a metrics recorder that is installed.
-    #[must_use]
-    pub fn spawn(&self, plugins: &Plugins, names: Vec<PluginName>) -> Vec<JoinHandle<()>> {
+    /// Carries the journal out by every exporter in use, and keeps the journal's latest checkpoint
+    /// in the state database, until `stop` is cancelled. Needs a metrics recorder that is installed.
+    pub async fn run(self, plugins: Arc<ActivePlugins>) {
         let keeping = keep_anchor(self.journal.checkpoints(), self.state.clone(), self.stop.clone());
-        let mut tasks = vec![tokio::spawn(keeping)];
-        for plugin in names {
-            let Some(exporter) = plugins.exporter(&plugin) else {
-                tracing::error!(
-                    plugin = plugin.as_str(),
-                    "there is no exporter of this name; nothing is exported by it"
-                );
-                continue;
-            };
-            let lag = Arc::new(Lag::new(&plugin));
-            let cursor = StateCursor {
-                state: self.state.clone(),
-                plugin: plugin.clone(),
-                log: self.origin.clone(),
-            };
-            let pump = Pump::new(self, plugin, Arc::clone(exporter), cursor, Arc::clone(&lag));
-            let journal = self.journal.clone();
-            tasks.push(tokio::spawn(async move {
-                tokio::select! {
-                    () = pump.run() => {}
-                    () = lag.observe(&journal) => {}
-                }
-            }));
+        let keeping = tokio::spawn(keeping);
+        let mut changes = plugins.changes();
+        let mut running: HashMap<PluginName, Running> = HashMap::new();
+        loop {
+            changes.mark_unchanged();
+            let set = plugins.current();
+            for (_, old) in running.extract_if(|name, _| !set.exporters.contains(name)) {
+                old.end().await;
+            }
+            for name in &set.exporters {
+                running
+                    .entry(name.clone())
+                    .or_insert_with(|| self.begin(name, &plugins));
+            }
+            drop(set);
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                // The sender lives as long as this does.
+                _ = changes.changed() => {}
+            }
         }
-        tasks
+        for (_, old) in running {
+            old.end().await;
+        }
+        // It ends with `stop`; if it panicked, it said so.
+        let _ = keeping.await;
+    }
+
+    /// Begins to carry the journal to one exporter.
+    fn begin(&self, plugin: &PluginName, plugins: &Arc<ActivePlugins>) -> Running {
+        let lag = Arc::new(Lag::new(plugin));
+        let cursor = StateCursor {
+            state: self.state.clone(),
+            plugin: plugin.clone(),
+            log: self.origin.clone(),
+        };
+        let exporter = Current {
+            plugins: Arc::clone(plugins),
+            name: plugin.clone(),
+        };
+        let own = Self {
+            stop: self.stop.child_token(),
+            ..self.clone()
+        };
+        let pump = Pump::new(&own, plugin.clone(), exporter, cursor, Arc::clone(&lag));
+        let journal = self.journal.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = pump.run() => {}
+                () = lag.observe(&journal) => {}
+            }
+        });
+        Running {
+            stop: own.stop,
+            task,
+        }
     }
 }
 
-impl Deliver for Arc<Exporter> {
+/// An exporter that is fed.
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn end(self) {
+        self.stop.cancel();
+        // A task that panicked has ended, too.
+        let _ = self.task.await;
+    }
+}
+
+/// The exporter that has a name now, whichever was loaded last under it.
+struct Current {
+    plugins: Arc<ActivePlugins>,
+    name: PluginName,
+}
+
+impl Deliver for Current {
     async fn deliver(&mut self, batch: &Batch) -> Result<Ack, PluginFault> {
-        Exporter::deliver(self, batch).await
+        let exporter = self.plugins.current().plugins.exporter(&self.name).cloned();
+        let exporter = exporter.ok_or_else(|| PluginFault::missing(&self.name))?;
+        exporter.deliver(batch).await
     }
 }
 

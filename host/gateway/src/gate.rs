@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use model::event::{Judged as Rendered, Judgement};
 use model::{
-    Assessment, Facts, Fault, Grant, PluginName, Principal, Refusal, ResourceName, Rule, SessionId, Verdict,
+    Assessment, Facts, Fault, Grant, Principal, Refusal, ResourceName, Rule, SessionId, Verdict,
 };
-use plugin::{ClassifyRequest, Plugins, SessionInfo};
+use plugin::{ClassifyRequest, SessionInfo};
 use proto::postgres::catalog::Catalog;
 use proto::postgres::relay::{Conduct, JudgedStatement, Lookup, NameChange};
 use proto::postgres::sql::{Analysis, Discard, Effect, Limits, analyse, inner};
@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::StatementDetail;
 use crate::grants::Grants;
 use crate::policy::{Operation, Policy};
+use crate::plugins::ActivePlugins;
 use crate::postgres::{CatalogPair, Upstream};
 pub use plain::{JudgedPlain, Plain, Reading};
 
@@ -43,7 +44,7 @@ pub struct Gate {
     /// The policies.
     pub policy: Arc<Policy>,
     /// The classifiers and maskers.
-    pub plugins: Arc<Plugins>,
+    pub plugins: Arc<ActivePlugins>,
     /// How much is read of one statement.
     pub limits: Limits,
     /// How much of a statement the journal shows.
@@ -71,8 +72,6 @@ pub struct Asker {
 pub struct Aim<'a> {
     /// The resource.
     pub resource: &'a ResourceName,
-    /// Its classifiers.
-    pub classifiers: &'a [PluginName],
     /// The name of the protocol in policies and for classifiers.
     pub protocol: &'static str,
 }
@@ -143,7 +142,7 @@ impl Gate {
     #[must_use]
     pub fn new(
         policy: Arc<Policy>,
-        plugins: Arc<Plugins>,
+        plugins: Arc<ActivePlugins>,
         grants: Grants,
         limits: Limits,
         detail: StatementDetail,
@@ -160,8 +159,8 @@ impl Gate {
     }
 
     /// Returns the version under which judgements of this moment hold: it changes with the
-    /// upstream's catalog, each second where a policy looks at the clock, and with every grant
-    /// where one looks at grants.
+    /// upstream's catalog, with the plugins in use, each second where a policy looks at the clock,
+    /// and with every grant where one looks at grants.
     #[must_use]
     pub fn version(&self, epoch: u64) -> u128 {
         let second = if self.policy.uses_clock() {
@@ -174,9 +173,11 @@ impl Gate {
         } else {
             0
         };
-        // 40 bits of seconds last for 34,000 years, 44 of either number far longer.
+        // 36 bits of seconds last for 2,000 years, 34 of grants or catalogs are 17 billion; after
+        // 16 million reloads nothing is kept that came before the first.
         let low = |number: u64, bits: u32| u128::from(number & ((1 << bits) - 1));
-        low(epoch, 44) << 84 | low(grants, 44) << 40 | low(second, 40)
+        let plugins = low(self.plugins.generation(), 24);
+        low(epoch, 34) << 94 | plugins << 70 | low(grants, 34) << 36 | low(second, 36)
     }
 
     /// Judges one operation. `prepared` finds what the session knows of a prepared statement.
@@ -312,7 +313,8 @@ impl Gate {
         text: &str,
         facts: &Facts,
     ) -> Result<Assessment, Refusal> {
-        if aim.classifiers.is_empty() {
+        let plugins = self.plugins.current();
+        if !plugins.has_classifiers(aim.resource) {
             return Ok(Assessment::default());
         }
         let failed = |what: String| {
@@ -326,13 +328,10 @@ impl Gate {
             statement: text,
             facts: &facts_json,
         };
-        self.plugins
-            .classifiers()
-            .classify(aim.classifiers, &request)
-            .map_err(|fault| {
-                tracing::error!(plugin = %fault.plugin, error = %fault, "a classifier failed");
-                failed(format!("classifier {} failed, so nothing may run", fault.plugin))
-            })
+        plugins.classify(aim.resource, &request).map_err(|fault| {
+            tracing::error!(plugin = %fault.plugin, error = %fault, "a classifier failed");
+            failed(format!("classifier {} failed, so nothing may run", fault.plugin))
+        })
     }
 
     fn render(

@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::Arc;
 
 use model::mask::{Action, CellFormat, CellMasker, Change, Column, Field, MaskFault, Planned, Shape};
-use model::{PluginName, ResourceName, Tag};
+use model::{ResourceName, Tag};
 use plugin::ActivePlan;
 use proto::mask::FieldCells;
 
@@ -13,7 +13,6 @@ use crate::services::Services;
 /// Asks the maskers of a resource what becomes of text of one tag, or of text without one.
 pub(crate) fn plan_field(
     services: &Services,
-    maskers: &[PluginName],
     resource: &ResourceName,
     tag: Option<&Tag>,
 ) -> Result<(Planned, Option<Arc<ActivePlan>>), String> {
@@ -26,8 +25,8 @@ pub(crate) fn plan_field(
             tags: tag.cloned().into_iter().collect(),
         }],
     };
-    let known = services.gate.plugins.maskers();
-    let active = known.plan(maskers, &shape).map_err(|fault| fault.to_string())?;
+    let plugins = services.gate.plugins.current();
+    let active = plugins.plan(resource, &shape).map_err(|fault| fault.to_string())?;
     let action = active.plan.actions.first().cloned();
     let action = action.ok_or("a plan without an action")?;
     let calls = action.action == Action::Call;

@@ -1,10 +1,18 @@
-//! Loads the configured plugins into the sandbox.
+//! The configured plugins: loaded into the sandbox, in use, exchanged while sessions run.
+
+mod active;
+mod reload;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
-use plugin::{Grants, Kind, Limits, PluginConfig, Plugins, Secret, Trust, TrustedKey};
+use plugin::{Grants, Kind, Limits, LoadError, PluginConfig, Plugins, Secret, Trust, TrustedKey};
+
+pub use active::{ActivePlugins, PluginSet};
+pub(crate) use reload::{Reload, Reloaded, on_hangup};
+pub(crate) use watch::watch;
 
 use crate::config::{self, Config, OnFailure, PluginKind, PluginsConfig};
 
@@ -13,9 +21,27 @@ use crate::config::{self, Config, OnFailure, PluginKind, PluginsConfig};
 /// # Errors
 /// Every fault of every plugin at once.
 pub async fn load(config: &Config) -> Result<Plugins> {
+    let loaded = prepare(config, async |wanted| {
+        Plugins::load(wanted, Some(&compiled(config))).await
+    });
+    loaded
+        .await
+        .map_err(|faults| anyhow!("{}", faults.join("\n")))
+}
+
+/// Returns the folder of compiled components.
+fn compiled(config: &Config) -> PathBuf {
+    config.state.database.with_file_name("compiled")
+}
+
+/// Has the configured plugins loaded; returns every fault of every plugin at once.
+async fn prepare(
+    config: &Config,
+    load: impl AsyncFnOnce(Vec<PluginConfig>) -> Result<Plugins, Vec<LoadError>>,
+) -> Result<Plugins, Vec<String>> {
     let mut wanted = Vec::new();
     let mut faults = Vec::new();
-    let trust = trust(&config.vouching)?;
+    let trust = trust(&config.vouching).map_err(|error| vec![format!("{error:#}")])?;
     for plugin in &config.plugins {
         match translate(plugin) {
             Ok(plugin) => wanted.push(PluginConfig {
@@ -25,13 +51,12 @@ pub async fn load(config: &Config) -> Result<Plugins> {
             Err(error) => faults.push(format!("plugin \"{}\": {error:#}", plugin.name)),
         }
     }
-    let cache = config.state.database.with_file_name("compiled");
-    match Plugins::load(wanted, Some(&cache)).await {
+    match load(wanted).await {
         Ok(plugins) if faults.is_empty() => Ok(plugins),
-        Ok(_) => Err(anyhow!("{}", faults.join("\n"))),
+        Ok(_) => Err(faults),
         Err(errors) => {
             faults.extend(errors.iter().map(ToString::to_string));
-            Err(anyhow!("{}", faults.join("\n")))
+            Err(faults)
         }
     }
 }

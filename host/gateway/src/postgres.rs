@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use model::{PluginName, Principal, ResourceName, Tag};
+use model::{Principal, ResourceName, Tag};
 use proto::postgres::catalog::{Catalog, CatalogBuilder, CatalogError, TaggedColumn};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -60,9 +60,7 @@ pub struct Upstream {
     pub(crate) ephemeral: Option<Arc<Ephemeral>>,
     /// Whether people are told how many rows a statement is expected to touch.
     pub(crate) estimate: bool,
-    pub(crate) maskers: Vec<PluginName>,
     pub(crate) scan_untagged: bool,
-    pub(crate) classifiers: Vec<PluginName>,
     pub(crate) hold_for: Duration,
     /// How long a question can be answered, and an answer used.
     pub(crate) decide_within: Duration,
@@ -150,9 +148,7 @@ impl Upstream {
                 Arc::new(Ephemeral::new(resource.name.clone(), template, admin))
             }),
             estimate: postgres.estimate,
-            maskers: resource.maskers.clone(),
-            scan_untagged: postgres.scan_untagged && !resource.maskers.is_empty(),
-            classifiers: resource.classifiers.clone(),
+            scan_untagged: postgres.scan_untagged,
             hold_for: resource.hold_for,
             decide_within: resource.decide_within,
             use_within: resource.use_within,
@@ -171,7 +167,6 @@ impl Upstream {
     pub(crate) fn aim(&self) -> Aim<'_> {
         Aim {
             resource: &self.name,
-            classifiers: &self.classifiers,
             protocol: "postgres",
         }
     }

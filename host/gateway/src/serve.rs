@@ -21,7 +21,7 @@ use crate::access::Access;
 use crate::approvals::Approvals;
 use crate::approvals::channels::{Channel, Channels, Footing};
 use crate::clock::{self, Clock};
-use crate::config::{Config, PluginKind, ResourceConfig};
+use crate::config::{Config, ResourceConfig};
 use crate::evidence::{open_journal, write_start};
 use crate::export::Export;
 use crate::gate::Gate;
@@ -30,6 +30,7 @@ use crate::identity::Identity;
 use crate::locks::Locks;
 use crate::logins::Logins;
 use crate::meters::Meters;
+use crate::plugins::{ActivePlugins, Reload};
 use crate::policy::{Names, Policy};
 use crate::postgres::{Upstream, serve_client};
 use crate::refused::{self, Refused};
@@ -67,7 +68,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let gateway = Gateway::start(&config).await?;
     let stop = CancellationToken::new();
     let health: Arc<dyn admin::Health> = Arc::clone(&gateway.readiness) as _;
-    let mut background = gateway.begin_background(&config, &stop)?;
+    let mut background = gateway.begin_background(&stop)?;
     if let Some(listener) = admin {
         announce("admin", &listener)?;
         let site = admin::Site::new(Arc::clone(&gateway.services), metrics, stop.clone());
@@ -99,6 +100,7 @@ pub async fn serve(config: Config) -> Result<()> {
         () = accept(postgres.as_ref(), &gateway, serve_client) => {}
         () = accept(http.as_ref(), &gateway, http::serve_client) => {}
         () = accept(ssh_listener.as_ref(), &gateway, ssh::serve_client) => {}
+        failed = plugins::on_hangup(Arc::clone(&gateway.services)) => failed?,
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
     }
@@ -301,15 +303,17 @@ impl Gateway {
             locks: locks.clone(),
             url: config.console.as_ref().map(|console| console.url.clone()),
         };
+        let plugins = Arc::new(ActivePlugins::new(plugins, config));
         let channels = Channels::new(&footing, Channel::all(config, &plugins));
         let services = Services {
             gate: Gate::new(
                 policy,
-                Arc::new(plugins),
+                plugins,
                 grants.clone(),
                 limits(config),
                 config.journal.statements,
             ),
+            reload: Reload::new(config),
             approvals,
             channels,
             identity,
@@ -362,22 +366,18 @@ impl Gateway {
     /// and who was turned away.
     fn begin_background(
         &self,
-        config: &Config,
         stop: &CancellationToken,
     ) -> Result<Vec<tokio::task::JoinHandle<()>>> {
-        let exporters = config
-            .plugins
-            .iter()
-            .filter(|plugin| plugin.kind == PluginKind::Exporter);
-        let names = exporters.map(|plugin| plugin.name.clone()).collect();
         let export = Export {
             journal: self.services.journal.clone(),
             origin: self.origin.clone(),
             state: self.state.clone(),
             stop: stop.clone(),
         };
-        let mut background = export.spawn(&self.services.gate.plugins, names);
         let services = &self.services;
+        let exporting = export.run(Arc::clone(&services.gate.plugins));
+        let mut background = vec![tokio::spawn(exporting)];
+        background.push(tokio::spawn(plugins::watch(Arc::clone(services), stop.clone())));
         let (approvals, grants, access, channels) = (
             services.approvals.clone(),
             services.grants.clone(),

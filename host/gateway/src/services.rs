@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::locks::Locks;
 use crate::logins::Logins;
 use crate::meters::Meters;
+use crate::plugins::Reload;
 use crate::postgres::{Record, Upstream};
 use crate::refused::Refused;
 use crate::seats::Seats;
@@ -35,6 +36,8 @@ const SCOPES_MAX: usize = 100_000;
 pub struct Services {
     /// Judges.
     pub gate: Gate,
+    /// Exchanges the plugins.
+    pub(crate) reload: Reload,
     /// Asks people.
     pub approvals: Approvals,
     /// Carries questions to people outside, and their answers back.

@@ -40,6 +40,12 @@ pub enum Event<'a> {
         /// Name and SHA-256 of each plugin.
         plugins: Vec<(&'a str, &'a str)>,
     },
+    /// Other plugins are in use from now on.
+    #[serde(rename = "plugins.reload")]
+    PluginsReload {
+        /// Name and SHA-256 of each plugin.
+        plugins: Vec<(&'a str, &'a str)>,
+    },
     /// The gateway stopped in order.
     #[serde(rename = "gateway.stop")]
     GatewayStop,

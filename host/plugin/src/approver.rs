@@ -177,6 +177,10 @@ impl Approver {
         Self { pool }
     }
 
+    pub(crate) const fn pool(&self) -> &Pool<ApproverWorld> {
+        &self.pool
+    }
+
     /// Returns the configured name.
     #[must_use]
     pub fn name(&self) -> &PluginName {

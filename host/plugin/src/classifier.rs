@@ -14,7 +14,7 @@ use wasmtime::component::{
 use crate::bindings::classifier::exports::tidegate::classifier::classifier as wit;
 use crate::bindings::classifier::tidegate::base::types::Error as WireError;
 use crate::fault::{FaultKind, GuestError, PluginFault};
-use crate::pool::{Pool, World, missing};
+use crate::pool::{Pool, World};
 use crate::session::SessionInfo;
 use crate::store::State;
 use crate::text;
@@ -89,7 +89,7 @@ impl Classifiers {
     ) -> Result<Assessment, PluginFault> {
         let mut assessment = Assessment::default();
         for name in names {
-            let pool = self.plugins.get(name).ok_or_else(|| missing(name))?;
+            let pool = self.plugins.get(name).ok_or_else(|| PluginFault::missing(name))?;
             assessment.merge(classify(pool, request)?);
         }
         Ok(assessment)

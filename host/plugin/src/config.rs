@@ -49,7 +49,7 @@ impl fmt::Display for Kind {
 }
 
 /// One configured plugin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PluginConfig {
     /// The name the rest of the configuration uses.
     pub name: PluginName,
@@ -160,7 +160,7 @@ pub enum OnFailure {
 }
 
 /// What a plugin may reach. Nothing by default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grants {
     /// Origins it may send HTTP requests to: `https://host:port`, or `http://` for loopback.
     pub egress: Vec<String>,
@@ -178,7 +178,7 @@ pub struct Grants {
 }
 
 /// A secret's value and how it may be used.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Secret {
     value: Zeroizing<Vec<u8>>,
     /// Whether the plugin may see the value itself.

@@ -86,6 +86,10 @@ impl Exporter {
         Self { pool }
     }
 
+    pub(crate) const fn pool(&self) -> &Pool<ExporterWorld> {
+        &self.pool
+    }
+
     /// Delivers a batch. Dropping the future drops the instance, and the outcome is unknown.
     ///
     /// # Errors

@@ -19,6 +19,15 @@ pub struct PluginFault {
 }
 
 impl PluginFault {
+    /// Says that a plugin that is not loaded was asked for.
+    #[must_use]
+    pub fn missing(plugin: &PluginName) -> Self {
+        Self {
+            plugin: plugin.clone(),
+            kind: FaultKind::Missing,
+        }
+    }
+
     /// Returns who must act.
     #[must_use]
     pub fn fault(&self) -> Fault {

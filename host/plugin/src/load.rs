@@ -6,9 +6,9 @@
 
 mod introduce;
 pub(crate) mod pack;
+mod problem;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,21 +20,22 @@ use wasmtime::component::{InstancePre, Linker};
 use crate::approver::{Approver, ApproverWorld};
 use crate::cache::{self, Cache};
 use crate::classifier::{ClassifierWorld, Classifiers};
-use crate::component::{self, Binary, ComponentError};
+use crate::component::{self, Binary};
 use crate::config::{DEADLINE_MAX, INSTANCES_MAX, Kind, MEMORY_BYTES_MAX, PluginConfig};
 use crate::egress::{self, Origin, Policy};
 use crate::engine::Engines;
 use crate::exporter::{Exporter, ExporterWorld};
-use crate::fault::FaultKind;
 use crate::host;
 use crate::kv::{MemoryStore, Store as KvStore};
-use crate::manifest::{Issue, Manifest};
+use crate::manifest::Manifest;
 use crate::masker::{Masker, MaskerWorld, Maskers};
 use crate::meter::Meter;
 use crate::pool::{Pool, World};
 use crate::profile::{Profile, Voice};
-use crate::signature::{self, SignatureError};
+use crate::signature;
 use crate::store::{self, State};
+
+pub use problem::{LoadError, LoadProblem};
 
 /// The largest configuration. The contract says so.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -42,13 +43,12 @@ const CONFIG_BYTES_MAX: usize = 1 << 20;
 /// The least memory that makes sense: a Rust guest starts with about 1 MiB.
 const MEMORY_BYTES_MIN: usize = 1 << 20;
 
-/// All loaded plugins.
+/// All loaded plugins: one set, which never changes. Reloading makes another.
 pub struct Plugins {
     maskers: Arc<Maskers>,
     classifiers: Arc<Classifiers>,
-    exporters: HashMap<PluginName, Arc<Exporter>>,
-    approvers: HashMap<PluginName, Arc<Approver>>,
-    loaded: Vec<Loaded>,
+    set: Set,
+    kv: Arc<dyn KvStore>,
     _engines: Arc<Engines>,
 }
 
@@ -63,65 +63,9 @@ pub struct Loaded {
     pub cached: bool,
     /// What it says of itself.
     pub manifest: Manifest,
-}
-
-/// Why a plugin could not be loaded.
-#[derive(Debug)]
-pub struct LoadError {
-    /// The configured name.
-    pub plugin: PluginName,
-    /// Why.
-    pub problem: LoadProblem,
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plugin \"{}\": {}", self.plugin, self.problem)?;
-        let mut source = std::error::Error::source(&self.problem);
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for LoadError {}
-
-/// What is wrong with a plugin or its configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadProblem {
-    /// The file is not what it should be.
-    #[error(transparent)]
-    Component(#[from] ComponentError),
-    /// Nobody whom the operator trusts vouches for the file.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// The component does not compile or does not fit the contract's types.
-    #[error("the component does not fit: {0}")]
-    Unfit(String),
-    /// The plugin failed while it was described or configured.
-    #[error("{function} failed: {kind}")]
-    Failed {
-        /// `describe` or `configure`.
-        function: &'static str,
-        /// How.
-        kind: FaultKind,
-    },
-    /// The plugin finds something wrong with its configuration.
-    #[error("config{}: {}", .0.pointer, .0.message)]
-    Config(Issue),
-    /// A key of the plugin's table is wrong.
-    #[error("{key}: {message}")]
-    Key {
-        /// The key, e.g. `limits.memory`.
-        key: &'static str,
-        /// What is wrong and what would be right.
-        message: String,
-    },
-    /// The engines could not be made.
-    #[error("the sandbox can't be set up: {0}")]
-    Engine(String),
+    /// Whether it is the very plugin of the set that was reloaded, instances and all.
+    pub kept: bool,
+    config: Arc<PluginConfig>,
 }
 
 impl Plugins {
@@ -134,6 +78,29 @@ impl Plugins {
     /// # Errors
     /// All faults of all plugins.
     pub async fn load(configs: Vec<PluginConfig>, cache_dir: Option<&Path>) -> Result<Self, Vec<LoadError>> {
+        Self::after(None, configs, cache_dir).await
+    }
+
+    /// Loads another set in the place of this one, which stays as it is: whoever uses it goes on
+    /// until done. A plugin whose file and configuration are the same is taken over with its
+    /// instances, unless it is in quarantine: then it gets a new start. Storage of plugins of the
+    /// same name stays.
+    ///
+    /// # Errors
+    /// All faults of all plugins.
+    pub async fn reload(
+        &self,
+        configs: Vec<PluginConfig>,
+        cache_dir: Option<&Path>,
+    ) -> Result<Self, Vec<LoadError>> {
+        Self::after(Some(self), configs, cache_dir).await
+    }
+
+    async fn after(
+        before: Option<&Self>,
+        configs: Vec<PluginConfig>,
+        cache_dir: Option<&Path>,
+    ) -> Result<Self, Vec<LoadError>> {
         let engines = Engines::shared().map_err(|error| {
             let plugin = configs
                 .first()
@@ -143,15 +110,19 @@ impl Plugins {
                 problem: LoadProblem::Engine(format!("{error:#}")),
             }]
         })?;
-        let cache = cache_dir.and_then(Cache::open).map(Arc::new);
-        let kv: Arc<dyn KvStore> = Arc::new(MemoryStore::default());
-        let mut set = Set::default();
+        let mut loading = Loading {
+            before: before.map(|plugins| &plugins.set),
+            cache: cache_dir.and_then(Cache::open).map(Arc::new),
+            kv: before.map_or_else(|| Arc::new(MemoryStore::default()) as _, |before| Arc::clone(&before.kv)),
+            set: Set::default(),
+            engines,
+        };
         let mut errors = Vec::new();
         let mut seen = BTreeSet::new();
         for config in configs {
             let name = config.name.clone();
             let result = if seen.insert(name.clone()) {
-                load_one(config, &engines, cache.clone(), &kv, &mut set).await
+                loading.one(config).await
             } else {
                 Err(vec![key("name", "another plugin has this name")])
             };
@@ -165,14 +136,7 @@ impl Plugins {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self {
-            maskers: Arc::new(Maskers::new(set.maskers)),
-            classifiers: Arc::new(Classifiers::new(set.classifiers)),
-            exporters: set.exporters,
-            approvers: set.approvers,
-            loaded: set.loaded,
-            _engines: engines,
-        })
+        Ok(loading.done())
     }
 
     /// Returns the maskers.
@@ -190,19 +154,19 @@ impl Plugins {
     /// Returns an exporter.
     #[must_use]
     pub fn exporter(&self, name: &PluginName) -> Option<&Arc<Exporter>> {
-        self.exporters.get(name)
+        self.set.exporters.get(name)
     }
 
     /// Returns an approver.
     #[must_use]
     pub fn approver(&self, name: &PluginName) -> Option<&Arc<Approver>> {
-        self.approvers.get(name)
+        self.set.approvers.get(name)
     }
 
     /// Returns what is loaded, in configured order.
     #[must_use]
     pub fn loaded(&self) -> &[Loaded] {
-        &self.loaded
+        &self.set.loaded
     }
 }
 
@@ -215,69 +179,149 @@ struct Set {
     loaded: Vec<Loaded>,
 }
 
-async fn load_one(
-    config: PluginConfig,
-    engines: &Arc<Engines>,
-    cache: Option<Arc<Cache>>,
-    kv: &Arc<dyn KvStore>,
-    set: &mut Set,
-) -> Result<(), Vec<LoadProblem>> {
-    let (name, kind, on_failure) = (config.name.clone(), config.kind, config.on_failure);
-    let profile = Arc::new(profile(&config, kv)?);
-    let engine = engines.of(kind).clone();
-    let compiling = spawn_blocking(move || {
-        let binary = component::read(&config.source, config.sha256.as_ref())?;
-        signature::check(&config.trust, &config.source, &binary.digest)?;
-        compile(&config, binary, &engine, cache.as_deref())
-    });
-    let compiled = compiling
-        .await
-        .map_err(|_| vec![LoadProblem::Unfit("compiling it failed".to_owned())])?;
-    let Compiled {
-        pre,
-        sha256,
-        origin,
-        manifest,
-    } = compiled.map_err(|problem| vec![problem])?;
-    let manifest = match manifest {
-        Some(frozen) => frozen,
-        None => introduce::describe(&profile, &pre)
-            .await
-            .map_err(|problem| vec![problem])?,
+impl Set {
+    /// Takes a plugin over from another set; returns whether that has one that is just like it.
+    fn take_over(&mut self, before: &Self, config: &PluginConfig, sha256: &[u8; 32]) -> bool {
+        let name = &config.name;
+        let same = |loaded: &&Loaded| loaded.sha256 == *sha256 && *loaded.config == *config;
+        let Some(loaded) = before.loaded.iter().find(same) else {
+            return false;
+        };
+        let taken = match config.kind {
+            Kind::Masker => take(&mut self.maskers, &before.maskers, name, |masker| &masker.pool),
+            Kind::Classifier => take(&mut self.classifiers, &before.classifiers, name, |pool| pool),
+            Kind::Exporter => take(&mut self.exporters, &before.exporters, name, Exporter::pool),
+            Kind::Approver => take(&mut self.approvers, &before.approvers, name, Approver::pool),
+        };
+        if taken {
+            self.loaded.push(Loaded {
+                kept: true,
+                ..loaded.clone()
+            });
+        }
+        taken
+    }
+}
+
+/// Takes one plugin over, unless it is in quarantine.
+fn take<T, W: World>(
+    to: &mut HashMap<PluginName, Arc<T>>,
+    from: &HashMap<PluginName, Arc<T>>,
+    name: &PluginName,
+    pool: fn(&T) -> &Pool<W>,
+) -> bool {
+    let Some(plugin) = from.get(name).filter(|plugin| !pool(plugin).is_quarantined()) else {
+        return false;
     };
-    introduce::configure(&profile, &pre).await?;
-    let declared = manifest
-        .metrics
-        .iter()
-        .map(|metric| (metric.clone(), profile.meter.declared(metric)));
-    let _ = profile.declared.set(declared.collect());
-    match kind {
-        Kind::Masker => {
-            let pool = pool::<MaskerWorld>(profile, pre)?;
-            set.maskers
-                .insert(name.clone(), Arc::new(Masker { pool, on_failure }));
+    to.insert(name.clone(), Arc::clone(plugin));
+    true
+}
+
+/// A set in the making.
+struct Loading<'b> {
+    /// The set in whose place it comes.
+    before: Option<&'b Set>,
+    engines: Arc<Engines>,
+    cache: Option<Arc<Cache>>,
+    kv: Arc<dyn KvStore>,
+    set: Set,
+}
+
+impl Loading<'_> {
+    async fn one(&mut self, config: PluginConfig) -> Result<(), Vec<LoadProblem>> {
+        let config = Arc::new(config);
+        let profile = Arc::new(profile(&config, &self.kv)?);
+        let binary = self.read(&config).await.map_err(|problem| vec![problem])?;
+        if self
+            .before
+            .is_some_and(|before| self.set.take_over(before, &config, &binary.digest))
+        {
+            return Ok(());
         }
-        Kind::Classifier => {
-            set.classifiers
-                .insert(name.clone(), Arc::new(pool::<ClassifierWorld>(profile, pre)?));
+        let (engine, cache) = (self.engines.of(config.kind).clone(), self.cache.clone());
+        let own = Arc::clone(&config);
+        let compiling = spawn_blocking(move || compile(&own, binary, &engine, cache.as_deref()));
+        let compiled = compiling
+            .await
+            .map_err(|_| vec![LoadProblem::Unfit("compiling it failed".to_owned())])?;
+        let compiled = compiled.map_err(|problem| vec![problem])?;
+        let manifest = match compiled.manifest {
+            Some(frozen) => frozen,
+            None => introduce::describe(&profile, &compiled.pre)
+                .await
+                .map_err(|problem| vec![problem])?,
+        };
+        introduce::configure(&profile, &compiled.pre).await?;
+        let declared = manifest
+            .metrics
+            .iter()
+            .map(|metric| (metric.clone(), profile.meter.declared(metric)));
+        let _ = profile.declared.set(declared.collect());
+        self.put(&config, profile, compiled.pre)?;
+        let Compiled { sha256, origin, .. } = compiled;
+        tracing::info!(plugin = config.name.as_str(), kind = %config.kind, sha256 = hex::encode(sha256), version = manifest.version, ?origin, "plugin loaded");
+        self.set.loaded.push(Loaded {
+            name: config.name.clone(),
+            sha256,
+            cached: origin == cache::Origin::Cache,
+            manifest,
+            kept: false,
+            config,
+        });
+        Ok(())
+    }
+
+    /// Reads the component, and who vouches for it.
+    async fn read(&self, config: &Arc<PluginConfig>) -> Result<Binary, LoadProblem> {
+        let config = Arc::clone(config);
+        let reading = spawn_blocking(move || {
+            let binary = component::read(&config.source, config.sha256.as_ref())?;
+            signature::check(&config.trust, &config.source, &binary.digest)?;
+            Ok(binary)
+        });
+        let unread = |_| LoadProblem::Unfit("reading it failed".to_owned());
+        reading.await.map_err(unread)?
+    }
+
+    /// Makes the plugin's instances ready.
+    fn put(
+        &mut self,
+        config: &PluginConfig,
+        profile: Arc<Profile>,
+        pre: InstancePre<State>,
+    ) -> Result<(), Vec<LoadProblem>> {
+        let (name, on_failure) = (config.name.clone(), config.on_failure);
+        match config.kind {
+            Kind::Masker => {
+                let pool = pool::<MaskerWorld>(profile, pre)?;
+                let masker = Masker { pool, on_failure };
+                self.set.maskers.insert(name, Arc::new(masker));
+            }
+            Kind::Classifier => {
+                let pool = pool::<ClassifierWorld>(profile, pre)?;
+                self.set.classifiers.insert(name, Arc::new(pool));
+            }
+            Kind::Exporter => {
+                let pool = pool::<ExporterWorld>(profile, pre)?;
+                self.set.exporters.insert(name, Arc::new(Exporter::new(pool)));
+            }
+            Kind::Approver => {
+                let pool = pool::<ApproverWorld>(profile, pre)?;
+                self.set.approvers.insert(name, Arc::new(Approver::new(pool)));
+            }
         }
-        Kind::Exporter => {
-            let pool = pool::<ExporterWorld>(profile, pre)?;
-            set.exporters.insert(name.clone(), Arc::new(Exporter::new(pool)));
-        }
-        Kind::Approver => {
-            let pool = pool::<ApproverWorld>(profile, pre)?;
-            set.approvers.insert(name.clone(), Arc::new(Approver::new(pool)));
+        Ok(())
+    }
+
+    fn done(self) -> Plugins {
+        Plugins {
+            maskers: Arc::new(Maskers::new(self.set.maskers.clone())),
+            classifiers: Arc::new(Classifiers::new(self.set.classifiers.clone())),
+            set: self.set,
+            kv: self.kv,
+            _engines: self.engines,
         }
     }
-    tracing::info!(plugin = name.as_str(), %kind, sha256 = hex::encode(sha256), version = manifest.version, ?origin, "plugin loaded");
-    set.loaded.push(Loaded {
-        name,
-        sha256,
-        cached: origin == cache::Origin::Cache,
-        manifest,
-    });
-    Ok(())
 }
 
 fn pool<W: World>(profile: Arc<Profile>, pre: InstancePre<State>) -> Result<Pool<W>, Vec<LoadProblem>> {

@@ -144,7 +144,7 @@ impl Maskers {
             let masker = self
                 .plugins
                 .get(name)
-                .ok_or_else(|| mask_fault(&crate::pool::missing(name)))?;
+                .ok_or_else(|| mask_fault(&PluginFault::missing(name)))?;
             let proposal = masker.propose(shape);
             proposals.push(match (proposal, masker.on_failure) {
                 (Ok(proposal), _) => (Arc::clone(masker), proposal),

@@ -8,7 +8,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::PluginName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout_at;
 use wasmtime::Store;
@@ -105,6 +104,8 @@ impl<W: World> Pool<W> {
         } else {
             Configure::Sync(plugin::exports::tidegate::base::plugin::GuestIndices::new(&pre)?)
         };
+        // What was loaded before under this name may have been in quarantine.
+        profile.meter.quarantined.set(0.0);
         Ok(Self {
             indices: W::find(&pre)?,
             configure,
@@ -291,6 +292,11 @@ impl<W: World> Pool<W> {
         }
     }
 
+    /// Returns whether the plugin failed too often and is not called for a while.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.quarantine.is_closed()
+    }
+
     /// Makes a fault and counts it.
     pub(crate) fn fault(&self, kind: FaultKind) -> PluginFault {
         self.profile.meter.faulted(&kind);
@@ -429,14 +435,6 @@ impl<W: World> Drop for Lease<'_, W> {
         if self.instance.take().is_some() {
             self.pool.lost();
         }
-    }
-}
-
-/// Says that a plugin that is not loaded was asked for.
-pub(crate) fn missing(plugin: &PluginName) -> PluginFault {
-    PluginFault {
-        plugin: plugin.clone(),
-        kind: FaultKind::Missing,
     }
 }
 

@@ -49,6 +49,11 @@ impl Quarantine {
         }
     }
 
+    /// Returns whether it is closed, even if a call would be let through now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Returns whether a call may be made now.
     pub(crate) fn admits(&self, now: impl FnOnce() -> Instant) -> bool {
         if !self.closed.load(Ordering::Acquire) {

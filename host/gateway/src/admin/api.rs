@@ -72,6 +72,7 @@ pub(super) fn routes() -> Routes {
         .at("/api/v1/ssh/certificates", post(ssh::certify))
         .at("/api/v1/ssh/tickets", post(ssh::ticket))
         .at("/api/v1/plugins", get(plugins::list))
+        .at("/api/v1/plugins/reload", post(plugins::reload))
         .at("/api/v1/events", get(events::follow))
         .at("/api/v1/openapi.json", get(openapi::show))
 }

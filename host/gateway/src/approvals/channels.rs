@@ -22,15 +22,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use model::PluginName;
-use plugin::{Approver, Ask, Message, PluginFault, Plugins, Reply, Ticket, Update};
+use plugin::{Approver, Ask, Message, PluginFault, Reply, Ticket, Update};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Approvals;
 use crate::access::Access;
 use crate::config::{ChannelConfig, Config, PluginKind};
 use crate::locks::Locks;
+use crate::plugins::ActivePlugins;
 pub(crate) use answers::{Brought, Told};
 pub(crate) use entry::{Entry, Stage};
 use line::Line;
@@ -71,9 +75,25 @@ pub trait Carrier: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), PluginFault>>;
 }
 
-impl Carrier for Approver {
+/// The approver that has a name now, whichever was loaded last under it.
+struct Current {
+    plugins: Arc<ActivePlugins>,
+    name: PluginName,
+}
+
+impl Current {
+    fn approver(&self) -> Result<Arc<Approver>, PluginFault> {
+        let set = self.plugins.current();
+        let approver = set.plugins.approver(&self.name);
+        approver
+            .map(Arc::clone)
+            .ok_or_else(|| PluginFault::missing(&self.name))
+    }
+}
+
+impl Carrier for Current {
     fn submit<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Ticket, PluginFault>> {
-        Box::pin(Self::submit(self, ask))
+        Box::pin(async move { self.approver()?.submit(ask).await })
     }
 
     fn poll<'a>(
@@ -81,14 +101,14 @@ impl Carrier for Approver {
         approval: &'a str,
         ticket: &'a Ticket,
     ) -> BoxFuture<'a, Result<Update, PluginFault>> {
-        Box::pin(Self::poll(self, approval, ticket))
+        Box::pin(async move { self.approver()?.poll(approval, ticket).await })
     }
 
     fn callback<'a>(
         &'a self,
         message: &'a Message,
     ) -> BoxFuture<'a, Result<(Vec<Update>, Reply), PluginFault>> {
-        Box::pin(Self::callback(self, message))
+        Box::pin(async move { self.approver()?.callback(message).await })
     }
 
     fn withdraw<'a>(
@@ -97,11 +117,12 @@ impl Carrier for Approver {
         ticket: &'a Ticket,
         reason: &'a str,
     ) -> BoxFuture<'a, Result<(), PluginFault>> {
-        Box::pin(Self::withdraw(self, approval, ticket, reason))
+        Box::pin(async move { self.approver()?.withdraw(approval, ticket, reason).await })
     }
 }
 
 /// One channel as it is set up.
+#[derive(Clone)]
 pub struct Channel {
     /// What it tells, and who is who.
     pub config: ChannelConfig,
@@ -114,25 +135,28 @@ pub struct Channel {
 impl Channel {
     /// Returns a channel for each approver plugin that is configured.
     #[must_use]
-    pub fn all(config: &Config, plugins: &Plugins) -> Vec<Self> {
+    pub fn all(config: &Config, plugins: &Arc<ActivePlugins>) -> Vec<Self> {
         let approvers = config
             .plugins
             .iter()
             .filter(|plugin| plugin.kind == PluginKind::Approver);
-        let channels = approvers.filter_map(|approver| {
+        let channels = approvers.map(|approver| {
             let name = &approver.name;
             let own = config.channels.iter().find(|channel| channel.plugin == *name);
             let carried = config.resources.iter().filter(|resource| {
                 let channels = resource.channels.as_ref();
                 channels.is_none_or(|channels| channels.contains(name))
             });
-            Some(Self {
+            Self {
                 config: own
                     .cloned()
                     .unwrap_or_else(|| ChannelConfig::silent(name.clone())),
-                carrier: Arc::clone(plugins.approver(name)?) as _,
+                carrier: Arc::new(Current {
+                    plugins: Arc::clone(plugins),
+                    name: name.clone(),
+                }),
                 resources: carried.map(|resource| resource.name.clone()).collect(),
-            })
+            }
         });
         channels.collect()
     }
@@ -154,40 +178,110 @@ pub struct Footing {
 
 /// All channels of this gateway. Cheap to clone.
 #[derive(Clone)]
-pub struct Channels {
-    lines: Arc<HashMap<PluginName, Arc<Line>>>,
+pub struct Channels(Arc<Inner>);
+
+struct Inner {
+    footing: Footing,
+    lines: ArcSwap<Lines>,
+    changes: watch::Sender<()>,
+}
+
+type Lines = HashMap<PluginName, Arc<Line>>;
+
+/// A line that is looked after.
+struct Running {
+    line: Arc<Line>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl Channels {
     /// Sets the channels up; nothing is carried before [`Self::run`].
     #[must_use]
     pub fn new(footing: &Footing, channels: Vec<Channel>) -> Self {
+        let this = Self(Arc::new(Inner {
+            footing: footing.clone(),
+            lines: ArcSwap::default(),
+            changes: watch::Sender::new(()),
+        }));
+        this.renew(channels);
+        this
+    }
+
+    /// Carries over these channels from now on. One that was there and is set up the same goes on
+    /// as it is; what is under way on any other is taken up again by its successor.
+    pub fn renew(&self, channels: Vec<Channel>) {
+        let before = self.0.lines.load();
         let lines = channels.into_iter().map(|channel| {
             let name = channel.config.plugin.clone();
-            (name, Arc::new(Line::new(footing.clone(), channel)))
+            let same = before.get(&name).filter(|line| line.is_set_up_as(&channel));
+            let fresh = || Arc::new(Line::new(self.0.footing.clone(), channel.clone()));
+            (name, same.map_or_else(fresh, Arc::clone))
         });
-        Self {
-            lines: Arc::new(lines.collect()),
-        }
+        self.0.lines.store(Arc::new(lines.collect()));
+        self.0.changes.send_replace(());
     }
 
     /// Carries questions and answers until told to stop. What is under way then is done again
     /// after the next start.
     pub async fn run(self, stop: CancellationToken) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for line in self.lines.values() {
-            tasks.spawn(Arc::clone(line).run(stop.clone()));
+        let mut changes = self.0.changes.subscribe();
+        let mut running: HashMap<PluginName, Running> = HashMap::new();
+        loop {
+            changes.mark_unchanged();
+            let lines = self.0.lines.load_full();
+            let goes_on = |name: &PluginName, running: &mut Running| {
+                let line = lines.get(name);
+                line.is_some_and(|line| Arc::ptr_eq(line, &running.line))
+            };
+            for (_, old) in running.extract_if(|name, running| !goes_on(name, running)) {
+                old.end().await;
+            }
+            for (name, line) in &*lines {
+                running
+                    .entry(name.clone())
+                    .or_insert_with(|| Running::begin(line, &stop));
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                // The sender lives as long as this does.
+                _ = changes.changed() => {}
+            }
         }
-        tasks.join_all().await;
+        for (_, old) in running {
+            old.end().await;
+        }
+    }
+
+    fn line(&self, plugin: &str) -> Option<Arc<Line>> {
+        self.0.lines.load().get(&PluginName::new(plugin)).cloned()
     }
 
     /// Takes in what came to the callback address of `plugin`, and returns what to answer. The
     /// message is the outside system's: nothing of it has been checked.
     pub async fn callback(&self, plugin: &str, message: &Message) -> Reply {
-        match self.lines.get(&PluginName::new(plugin)) {
+        match self.line(plugin) {
             Some(line) => line.callback(message).await,
             None => reply(404, "there is no such channel\n"),
         }
+    }
+}
+
+impl Running {
+    fn begin(line: &Arc<Line>, stop: &CancellationToken) -> Self {
+        let stop = stop.child_token();
+        Self {
+            line: Arc::clone(line),
+            task: tokio::spawn(Arc::clone(line).run(stop.clone())),
+            stop,
+        }
+    }
+
+    /// Ends it, and waits: two lines of one channel would say everything twice.
+    async fn end(self) {
+        self.stop.cancel();
+        // A line that panicked has ended, too.
+        let _ = self.task.await;
     }
 }
 

@@ -49,6 +49,7 @@ pub fn command(command: Command) -> u8 {
             Command::Revoke(args) => super::revoke::revoke(args).await,
             Command::Locks(args) => super::revoke::list(args).await,
             Command::Lift(args) => super::revoke::lift(args).await,
+            Command::Reload(args) => super::reload::reload(args).await,
             Command::Sessions(args) => super::sessions::list(args).await,
             Command::Plugin(command) => super::plugin::command(command).await,
             Command::Access(command) => super::access::command(command).await,

@@ -1,4 +1,4 @@
-//! `[plugins]`, who vouches for components; `[[plugin]]`, the components to load and all that each
+//! `[plugins]`, who vouches for components and when they are reloaded; `[[plugin]]`, the components to load and all that each
 //! of them is granted.
 
 use std::path::{Path, PathBuf};
@@ -40,13 +40,15 @@ pub struct PluginConfig {
     pub allow_private: bool,
 }
 
-/// Who vouches for components.
+/// What holds for all components.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PluginsConfig {
     /// Whether a component that nobody vouches for is refused.
     pub require_signature: bool,
     /// Files of public keys, PEM.
     pub trusted_keys: Vec<PathBuf>,
+    /// Whether plugins are reloaded when the configuration's file or a component's changes.
+    pub watch: bool,
 }
 
 /// What a plugin is for.
@@ -118,6 +120,7 @@ pub(super) fn all(root: &Section<'_>, folder: &Path) -> PluginsConfig {
     let Some(section) = root.table("plugins") else {
         return PluginsConfig::default();
     };
+    let watch = section.flag("watch");
     let require_signature = section.flag("require_signature");
     let trusted_keys = section.list("trusted_keys", |text| match text {
         "" => Err(problem("is no file", "name a file with a public key, PEM")),
@@ -134,6 +137,7 @@ pub(super) fn all(root: &Section<'_>, folder: &Path) -> PluginsConfig {
     PluginsConfig {
         require_signature,
         trusted_keys,
+        watch,
     }
 }
 

@@ -24,9 +24,16 @@ const VARIANTS_MAX: usize = 64;
 /// makes it JSON: pretty printers write a few, and nobody writes more.
 const BLANKS_MAX: usize = 256;
 
-/// The masks made ready so far, by the tags that are revealed.
+/// The masks made ready so far, by the tags that are revealed, with the plugins that made them.
 #[derive(Default)]
-pub(super) struct Variants(Mutex<HashMap<BTreeSet<Tag>, Arc<Masks>>>);
+pub(super) struct Variants(Mutex<Ready>);
+
+#[derive(Default)]
+struct Ready {
+    /// Which set of plugins that was.
+    generation: u64,
+    masks: HashMap<BTreeSet<Tag>, Arc<Masks>>,
+}
 
 /// The masks of one resource for certain principals.
 pub(super) struct Masks {
@@ -185,7 +192,15 @@ impl Masking {
 impl Upstream {
     /// Returns the masks for those to whom `revealed` is revealed.
     pub(super) fn masks(&self, services: &Services, revealed: BTreeSet<Tag>) -> Result<Arc<Masks>, Refusal> {
-        let mut variants = self.variants.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = services.gate.plugins.generation();
+        let mut ready = self.variants.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.generation != generation {
+            *ready = Ready {
+                generation,
+                masks: HashMap::new(),
+            };
+        }
+        let variants = &mut ready.masks;
         if let Some(masks) = variants.get(&revealed) {
             return Ok(Arc::clone(masks));
         }
@@ -216,12 +231,12 @@ impl Upstream {
         let mut actions = Vec::new();
         let mut plans = Vec::new();
         for tag in &hidden {
-            let (action, plan) = plan_field(services, &self.maskers, &self.name, Some(tag))?;
+            let (action, plan) = plan_field(services, &self.name, Some(tag))?;
             actions.push(action);
             plans.push(plan);
         }
         let (content, plan) = if self.config.scan_untagged {
-            plan_field(services, &self.maskers, &self.name, None)?
+            plan_field(services, &self.name, None)?
         } else {
             (keep(), None)
         };

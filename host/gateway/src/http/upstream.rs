@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use model::{PluginName, ResourceName, Tag};
+use model::{ResourceName, Tag};
 use proto::http::admit::{AdmitOptions, Admitted};
 use proto::http::authority::Authority;
 use proto::http::path::CanonicalPath;
@@ -45,8 +45,6 @@ pub(crate) struct Upstream {
     options: AdmitOptions,
     /// What proves the gateway to it; fetched at the start.
     pub(super) credential: Vec<(HeaderName, HeaderValue)>,
-    pub(super) maskers: Vec<PluginName>,
-    pub(super) classifiers: Vec<PluginName>,
     pub(super) hold_for: Duration,
     pub(super) decide_within: Duration,
     pub(super) use_within: Duration,
@@ -100,8 +98,6 @@ impl Upstream {
             target,
             pool: Pool::default(),
             routes: http.openapi.as_deref().map(routes).transpose()?,
-            maskers: resource.maskers.clone(),
-            classifiers: resource.classifiers.clone(),
             hold_for: resource.hold_for,
             decide_within: resource.decide_within,
             use_within: resource.use_within,
@@ -125,7 +121,6 @@ impl Upstream {
     pub(super) fn aim(&self) -> Aim<'_> {
         Aim {
             resource: &self.name,
-            classifiers: &self.classifiers,
             protocol: "http",
         }
     }

@@ -225,8 +225,8 @@ impl Host for Surroundings<'_> {
             .services
             .gate
             .plugins
-            .maskers()
-            .plan(&self.upstream.maskers, &shape)
+            .current()
+            .plan(&self.upstream.name, &shape)
             .map_err(|fault| failed(fault.to_string()))?;
         let rows = ResultMask::compile(&plan.plan, fields, &self.services.pseudonym_key)
             .map_err(|fault| failed(fault.to_string()))?;

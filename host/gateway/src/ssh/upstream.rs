@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use model::mask::Plan;
-use model::{Fault, PluginName, Refusal, ResourceName, Rule};
+use model::{Fault, Refusal, ResourceName, Rule};
 use plugin::ActivePlan;
 use proto::mask::FieldMask;
 use russh::keys::PublicKey;
@@ -27,8 +27,6 @@ use crate::stay::Ground;
 pub(crate) struct Upstream {
     pub(super) name: ResourceName,
     pub(super) config: SshConfig,
-    classifiers: Vec<PluginName>,
-    maskers: Vec<PluginName>,
     pub(super) hold_for: Duration,
     pub(super) idle_timeout: Option<Duration>,
     decide_within: Duration,
@@ -56,8 +54,6 @@ impl Upstream {
         Self {
             name: resource.name.clone(),
             config: ssh.clone(),
-            classifiers: resource.classifiers.clone(),
-            maskers: resource.maskers.clone(),
             hold_for: resource.hold_for,
             idle_timeout: resource.idle_timeout,
             decide_within: resource.decide_within,
@@ -71,7 +67,6 @@ impl Upstream {
     pub(super) fn aim(&self) -> Aim<'_> {
         Aim {
             resource: &self.name,
-            classifiers: &self.classifiers,
             protocol: "ssh",
         }
     }
@@ -109,7 +104,7 @@ impl Upstream {
     }
 
     fn plan(&self, services: &Services) -> Result<Mask, String> {
-        let (action, plan) = plan_field(services, &self.maskers, &self.name, None)?;
+        let (action, plan) = plan_field(services, &self.name, None)?;
         let actions = Plan {
             actions: vec![action],
         };

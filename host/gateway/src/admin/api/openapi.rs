@@ -46,6 +46,7 @@ use super::{
         ssh::certify,
         ssh::ticket,
         plugins::list,
+        plugins::reload,
         events::follow,
         show,
     ),

@@ -1,6 +1,10 @@
-//! `GET /api/v1/plugins`: what is loaded, and how it fares.
+//! `GET /api/v1/plugins`: what is loaded, and how it fares; `POST /api/v1/plugins/reload`.
+
+use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use model::OperationKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,6 +13,7 @@ use crate::admin::caller::Caller;
 use crate::admin::operation::{Deed, Door, perform};
 use crate::admin::output::Reply;
 use crate::admin::problem::{Problem, ProblemBody};
+use crate::plugins::Reloaded;
 
 /// The loaded plugins.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,10 +63,48 @@ pub(crate) async fn list(State(site): State<Site>, caller: Caller) -> Result<Rep
     Ok(Reply(PluginList { plugins }))
 }
 
+/// Reads the configuration again and takes its plugins into use.
+///
+/// Reads `[plugins]`, every `[[plugin]]` and `[[channel]]`, and which of them each resource names;
+/// everything else takes effect at the next start. No connection is dropped: what began with a
+/// plugin ends with it. Whatever is wrong, the plugins in use stay.
+#[utoipa::path(
+    post,
+    path = "/api/v1/plugins/reload",
+    operation_id = "plugins_reload",
+    tag = "plugins",
+    responses(
+        (status = 200, description = "What changed.", body = Reloaded),
+        (status = "default", description = "Why not.", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn reload(State(site): State<Site>, caller: Caller) -> Result<Reply<Reloaded>, Problem> {
+    let deed = Deed {
+        verb: "reload plugins",
+        kind: OperationKind::Privilege,
+        object: "plugins".to_owned(),
+        text: "reload plugins".to_owned(),
+    };
+    let services = Arc::clone(&site.services);
+    // On its own: a caller who goes away does not stop it halfway.
+    let reloading = async {
+        tokio::spawn(async move { services.reload.reload(&services).await })
+            .await
+            .map_err(|error| Problem::broken("the reload", &error))?
+            .map_err(|faults| {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Problem::new(status, "not-reloaded", faults.join("; ")).hint("the plugins in use stay as they are")
+            })
+    };
+    let reloaded = perform(&site.services, &caller.principal, Door::Api, deed, reloading).await?;
+    Ok(Reply(reloaded))
+}
+
 /// Returns the plugins with what was counted of them.
 pub(crate) fn plugins(site: &Site) -> Vec<PluginBody> {
     let metrics = site.metrics.render();
-    let loaded = site.services.gate.plugins.loaded().iter();
+    let set = site.services.gate.plugins.current();
+    let loaded = set.plugins.loaded().iter();
     loaded
         .map(|plugin| {
             let name = plugin.name.as_str();

@@ -70,6 +70,13 @@ impl Line {
         }
     }
 
+    /// Returns whether it is set up as the channel says.
+    pub(super) fn is_set_up_as(&self, channel: &Channel) -> bool {
+        self.config == channel.config
+            && self.resources.len() == channel.resources.len()
+            && channel.resources.iter().all(|name| self.resources.contains(name))
+    }
+
     pub(super) fn plugin(&self) -> &PluginName {
         &self.config.plugin
     }

@@ -289,7 +289,7 @@ async fn a_click_in_slack_is_the_answer_of_the_principal_behind_it() {
     let place = Place::new("slack-approver", &origin, &config, secrets).await;
     let mut waiting = place.ask().await;
     // Looked at by hand: nobody tells when a message stands in the channel.
-    let line = &place.gateway.services.channels.lines[&PluginName::new("outside")];
+    let line = place.gateway.services.channels.line("outside").expect("a line");
     line.look(waiting.id).await;
     assert_eq!(slack.complaints(), Vec::<String>::new());
     let buttons = buttons(&slack.messages()[0]);
