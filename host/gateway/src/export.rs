@@ -95,10 +95,7 @@ impl Export {
                 () = lag.observe(&journal) => {}
             }
         });
-        Running {
-            stop: own.stop,
-            task,
-        }
+        Running { stop: own.stop, task }
     }
 }
 

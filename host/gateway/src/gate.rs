@@ -10,9 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::event::{Judged as Rendered, Judgement};
-use model::{
-    Assessment, Facts, Fault, Grant, Principal, Refusal, ResourceName, Rule, SessionId, Verdict,
-};
+use model::{Assessment, Facts, Fault, Grant, Principal, Refusal, ResourceName, Rule, SessionId, Verdict};
 use plugin::{ClassifyRequest, SessionInfo};
 use proto::postgres::catalog::Catalog;
 use proto::postgres::relay::{Conduct, JudgedStatement, Lookup, NameChange};
@@ -24,8 +22,8 @@ use sha2::{Digest as _, Sha256};
 use crate::clock;
 use crate::config::StatementDetail;
 use crate::grants::Grants;
-use crate::policy::{Operation, Policy};
 use crate::plugins::ActivePlugins;
+use crate::policy::{Operation, Policy};
 use crate::postgres::{CatalogPair, Upstream};
 pub use plain::{JudgedPlain, Plain, Reading};
 
@@ -178,6 +176,12 @@ impl Gate {
         let low = |number: u64, bits: u32| u128::from(number & ((1 << bits) - 1));
         let plugins = low(self.plugins.generation(), 24);
         low(epoch, 34) << 94 | plugins << 70 | low(grants, 34) << 36 | low(second, 36)
+    }
+
+    /// Forgets all judgements: after other plugins came into use, none of them is asked for again.
+    pub(crate) fn forget(&self) {
+        self.judgements.clear();
+        self.plain.clear();
     }
 
     /// Judges one operation. `prepared` finds what the session knows of a prepared statement.

@@ -26,7 +26,9 @@ pub(crate) fn plan_field(
         }],
     };
     let plugins = services.gate.plugins.current();
-    let active = plugins.plan(resource, &shape).map_err(|fault| fault.to_string())?;
+    let active = plugins
+        .plan(resource, &shape)
+        .map_err(|fault| fault.to_string())?;
     let action = active.plan.actions.first().cloned();
     let action = action.ok_or("a plan without an action")?;
     let calls = action.action == Action::Call;

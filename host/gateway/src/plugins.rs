@@ -24,9 +24,7 @@ pub async fn load(config: &Config) -> Result<Plugins> {
     let loaded = prepare(config, async |wanted| {
         Plugins::load(wanted, Some(&compiled(config))).await
     });
-    loaded
-        .await
-        .map_err(|faults| anyhow!("{}", faults.join("\n")))
+    loaded.await.map_err(|faults| anyhow!("{}", faults.join("\n")))
 }
 
 /// Returns the folder of compiled components.

@@ -246,6 +246,11 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+fn gate(config: &Config, policy: Arc<Policy>, plugins: Arc<ActivePlugins>, grants: &Grants) -> Gate {
+    let detail = config.journal.statements;
+    Gate::new(policy, plugins, grants.clone(), limits(config), detail)
+}
+
 fn pseudonym_key(config: &Config) -> Result<PseudonymKey> {
     let key = config.masking_key.load()?;
     let key: [u8; 32] = key
@@ -306,13 +311,7 @@ impl Gateway {
         let plugins = Arc::new(ActivePlugins::new(plugins, config));
         let channels = Channels::new(&footing, Channel::all(config, &plugins));
         let services = Services {
-            gate: Gate::new(
-                policy,
-                plugins,
-                grants.clone(),
-                limits(config),
-                config.journal.statements,
-            ),
+            gate: gate(config, policy, plugins, &grants),
             reload: Reload::new(config),
             approvals,
             channels,
@@ -364,10 +363,7 @@ impl Gateway {
     /// Begins what runs beside the sessions: exporters, the anchor of the journal, the time of
     /// approvals, the ends of grants, the logins of sessions, and what is remembered of who was here
     /// and who was turned away.
-    fn begin_background(
-        &self,
-        stop: &CancellationToken,
-    ) -> Result<Vec<tokio::task::JoinHandle<()>>> {
+    fn begin_background(&self, stop: &CancellationToken) -> Result<Vec<tokio::task::JoinHandle<()>>> {
         let export = Export {
             journal: self.services.journal.clone(),
             origin: self.origin.clone(),

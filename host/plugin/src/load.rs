@@ -9,6 +9,7 @@ pub(crate) mod pack;
 mod problem;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -53,7 +54,7 @@ pub struct Plugins {
 }
 
 /// One loaded plugin, for those who list them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The configured name.
     pub name: PluginName,
@@ -66,6 +67,16 @@ pub struct Loaded {
     /// Whether it is the very plugin of the set that was reloaded, instances and all.
     pub kept: bool,
     config: Arc<PluginConfig>,
+    pre: InstancePre<State>,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("name", &self.name)
+            .field("manifest", &self.manifest)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Plugins {
@@ -113,7 +124,10 @@ impl Plugins {
         let mut loading = Loading {
             before: before.map(|plugins| &plugins.set),
             cache: cache_dir.and_then(Cache::open).map(Arc::new),
-            kv: before.map_or_else(|| Arc::new(MemoryStore::default()) as _, |before| Arc::clone(&before.kv)),
+            kv: before.map_or_else(
+                || Arc::new(MemoryStore::default()) as _,
+                |before| Arc::clone(&before.kv),
+            ),
             set: Set::default(),
             engines,
         };
@@ -238,12 +252,7 @@ impl Loading<'_> {
         {
             return Ok(());
         }
-        let (engine, cache) = (self.engines.of(config.kind).clone(), self.cache.clone());
-        let own = Arc::clone(&config);
-        let compiling = spawn_blocking(move || compile(&own, binary, &engine, cache.as_deref()));
-        let compiled = compiling
-            .await
-            .map_err(|_| vec![LoadProblem::Unfit("compiling it failed".to_owned())])?;
+        let compiled = self.compiled(&config, binary).await;
         let compiled = compiled.map_err(|problem| vec![problem])?;
         let manifest = match compiled.manifest {
             Some(frozen) => frozen,
@@ -257,8 +266,10 @@ impl Loading<'_> {
             .iter()
             .map(|metric| (metric.clone(), profile.meter.declared(metric)));
         let _ = profile.declared.set(declared.collect());
-        self.put(&config, profile, compiled.pre)?;
-        let Compiled { sha256, origin, .. } = compiled;
+        self.put(&config, profile, compiled.pre.clone())?;
+        let Compiled {
+            pre, sha256, origin, ..
+        } = compiled;
         tracing::info!(plugin = config.name.as_str(), kind = %config.kind, sha256 = hex::encode(sha256), version = manifest.version, ?origin, "plugin loaded");
         self.set.loaded.push(Loaded {
             name: config.name.clone(),
@@ -267,6 +278,7 @@ impl Loading<'_> {
             manifest,
             kept: false,
             config,
+            pre,
         });
         Ok(())
     }
@@ -281,6 +293,25 @@ impl Loading<'_> {
         });
         let unread = |_| LoadProblem::Unfit("reading it failed".to_owned());
         reading.await.map_err(unread)?
+    }
+
+    /// Compiles the component, unless the set before has it under whichever configuration.
+    async fn compiled(&self, config: &Arc<PluginConfig>, binary: Binary) -> Result<Compiled, LoadProblem> {
+        let loaded = self.before.map_or(&[][..], |before| &before.loaded);
+        let same = |loaded: &&Loaded| loaded.sha256 == binary.digest && loaded.config.kind == config.kind;
+        if let Some(loaded) = loaded.iter().find(same) {
+            return Ok(Compiled {
+                pre: loaded.pre.clone(),
+                sha256: loaded.sha256,
+                origin: cache::Origin::Cache,
+                manifest: Some(loaded.manifest.clone()),
+            });
+        }
+        let (engine, cache) = (self.engines.of(config.kind).clone(), self.cache.clone());
+        let config = Arc::clone(config);
+        let compiling = spawn_blocking(move || compile(&config, binary, &engine, cache.as_deref()));
+        let unfit = |_| LoadProblem::Unfit("compiling it failed".to_owned());
+        compiling.await.map_err(unfit)?
     }
 
     /// Makes the plugin's instances ready.

@@ -130,6 +130,20 @@ impl Gateway {
         self.service.pid()
     }
 
+    /// Returns how much memory it has now, in bytes.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes: u64 = line
+            .and_then(|line| line.split_whitespace().next())
+            .context("VmRSS")?
+            .parse()?;
+        Ok(kilobytes << 10)
+    }
+
     /// Sends a signal.
     ///
     /// # Errors

@@ -121,6 +121,7 @@ impl Reload {
         write_reload(&services.journal, &fresh).await.map_err(unwritten)?;
         let reloaded = compare(&before.plugins, &fresh);
         plugins.exchange(fresh, &config);
+        services.gate.forget();
         services.channels.renew(Channel::all(&config, plugins));
         *current = config;
         Ok(reloaded)

@@ -20,6 +20,7 @@ mod providers;
 mod races;
 mod recordings;
 mod refusals;
+mod reloading;
 mod revocations;
 mod ssh;
 mod stage;

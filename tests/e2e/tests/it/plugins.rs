@@ -215,10 +215,10 @@ fn holds_ssn(text: &str) -> bool {
 }
 
 /// A session that reads masked rows all the while, and ends badly if one is not as it must be.
-struct Bystander(Child);
+pub(crate) struct Bystander(Child);
 
 impl Bystander {
-    fn start(agent: &Target) -> Result<Self> {
+    pub(crate) fn start(agent: &Target) -> Result<Self> {
         let lines = r#"
 import sys, threading, psycopg
 ended = threading.Event()
@@ -248,7 +248,7 @@ print(answers)
     }
 
     /// Returns how often it was answered.
-    fn end(mut self) -> Result<u64> {
+    pub(crate) fn end(mut self) -> Result<u64> {
         drop(self.0.stdin.take());
         let mut rest = String::new();
         self.0

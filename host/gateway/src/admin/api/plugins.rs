@@ -93,7 +93,8 @@ pub(crate) async fn reload(State(site): State<Site>, caller: Caller) -> Result<R
             .map_err(|error| Problem::broken("the reload", &error))?
             .map_err(|faults| {
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
-                Problem::new(status, "not-reloaded", faults.join("; ")).hint("the plugins in use stay as they are")
+                Problem::new(status, "not-reloaded", faults.join("; "))
+                    .hint("the plugins in use stay as they are")
             })
     };
     let reloaded = perform(&site.services, &caller.principal, Door::Api, deed, reloading).await?;

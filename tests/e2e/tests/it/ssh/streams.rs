@@ -11,17 +11,6 @@ use e2e::ssh::BOX;
 
 use super::{SshStage, err, out};
 
-/// Returns the gateway's memory in bytes.
-fn memory(stage: &SshStage) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", stage.gateway.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes: u64 = line
-        .and_then(|line| line.split_whitespace().next())
-        .context("VmRSS")?
-        .parse()?;
-    Ok(kilobytes << 10)
-}
-
 #[test]
 fn two_hundred_megabytes_go_both_ways_at_once() -> Result<()> {
     const BYTES: u64 = 200 << 20;
@@ -49,14 +38,14 @@ fn two_hundred_megabytes_go_both_ways_at_once() -> Result<()> {
 fn a_client_that_does_not_read_costs_no_memory() -> Result<()> {
     let stage = SshStage::new("")?;
     stage.ssh(&["true"])?;
-    let before = memory(&stage)?;
+    let before = stage.gateway.memory()?;
     let mut command = stage.client.command("ssh", &stage.token)?;
     let mut child = command
         .args(["-l", BOX, "gw", "head -c 400000000 /dev/zero"])
         .stdout(Stdio::piped())
         .spawn()?;
     thread::sleep(Duration::from_secs(3));
-    let grown = memory(&stage)?.saturating_sub(before);
+    let grown = stage.gateway.memory()?.saturating_sub(before);
     assert!(grown < 24 << 20, "grew by {grown} bytes");
     let mut output = child.stdout.take().context("out")?;
     assert_eq!(std::io::copy(&mut output, &mut std::io::sink())?, 400_000_000);
