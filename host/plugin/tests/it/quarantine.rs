@@ -1,9 +1,9 @@
-use plugin::{ClassifyRequest, FaultKind, Kind, Plugins};
+use plugin::{ClassifyRequest, FaultKind, Kind, PluginConfig, Plugins};
 use serde_json::json;
 
 use crate::components::{broken, config, load, name, session};
 
-async fn with_three_faults() -> Plugins {
+fn three_faults() -> Vec<PluginConfig> {
     let mut traps = config(
         "traps",
         Kind::Classifier,
@@ -17,7 +17,11 @@ async fn with_three_faults() -> Plugins {
         broken("classifier"),
         json!({"behaviour": "calm"}),
     );
-    load(vec![traps, calm]).await
+    vec![traps, calm]
+}
+
+async fn with_three_faults() -> Plugins {
+    load(three_faults()).await
 }
 
 fn outcome(plugins: &Plugins, plugin: &str) -> Result<u8, FaultKind> {
@@ -56,4 +60,21 @@ async fn a_new_load_begins_without_a_quarantine() {
     drop(plugins);
     let plugins = with_three_faults().await;
     assert!(matches!(outcome(&plugins, "traps"), Err(FaultKind::Trap(_))));
+}
+
+#[tokio::test]
+async fn a_reload_takes_over_what_is_the_same_and_gives_the_quarantined_a_new_start() {
+    let plugins = with_three_faults().await;
+    for _ in 0..4 {
+        assert!(outcome(&plugins, "traps").is_err());
+    }
+    let again = plugins.reload(three_faults(), None).await.unwrap();
+    let kept: Vec<bool> = again.loaded().iter().map(|plugin| plugin.kept).collect();
+    assert_eq!(kept, [false, true]);
+    assert!(matches!(outcome(&again, "traps"), Err(FaultKind::Trap(_))));
+    assert_eq!(
+        outcome(&plugins, "traps"),
+        Err(FaultKind::Quarantined),
+        "the old set is as it was"
+    );
 }
