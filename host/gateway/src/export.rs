@@ -17,12 +17,12 @@ use std::sync::Arc;
 use journal::Journal;
 use model::PluginName;
 use plugin::{Ack, Batch, PluginFault};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::lag::Lag;
 use self::pump::{Cursor, Deliver, Pump};
 use crate::plugins::ActivePlugins;
+use crate::running::Running;
 use crate::state::{State, StateError, keep_anchor};
 
 /// What is carried out, and by whom it is remembered.
@@ -83,33 +83,17 @@ impl Export {
             plugins: Arc::clone(plugins),
             name: plugin.clone(),
         };
-        let own = Self {
-            stop: self.stop.child_token(),
-            ..self.clone()
-        };
-        let pump = Pump::new(&own, plugin.clone(), exporter, cursor, Arc::clone(&lag));
-        let journal = self.journal.clone();
-        let task = tokio::spawn(async move {
-            tokio::select! {
-                () = pump.run() => {}
-                () = lag.observe(&journal) => {}
+        let (own, journal, plugin) = (self.clone(), self.journal.clone(), plugin.clone());
+        Running::begin(&self.stop, |stop| {
+            let own = Self { stop, ..own };
+            let pump = Pump::new(&own, plugin, exporter, cursor, Arc::clone(&lag));
+            async move {
+                tokio::select! {
+                    () = pump.run() => {}
+                    () = lag.observe(&journal) => {}
+                }
             }
-        });
-        Running { stop: own.stop, task }
-    }
-}
-
-/// An exporter that is fed.
-struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    async fn end(self) {
-        self.stop.cancel();
-        // A task that panicked has ended, too.
-        let _ = self.task.await;
+        })
     }
 }
 
@@ -121,8 +105,7 @@ struct Current {
 
 impl Deliver for Current {
     async fn deliver(&mut self, batch: &Batch) -> Result<Ack, PluginFault> {
-        let exporter = self.plugins.current().plugins.exporter(&self.name).cloned();
-        let exporter = exporter.ok_or_else(|| PluginFault::missing(&self.name))?;
+        let exporter = self.plugins.exporter(&self.name)?;
         exporter.deliver(batch).await
     }
 }

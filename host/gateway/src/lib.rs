@@ -34,6 +34,7 @@ pub mod postgres;
 mod recording;
 mod refused;
 pub mod revocation;
+mod running;
 mod seats;
 pub mod secret;
 pub mod serve;

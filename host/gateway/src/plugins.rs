@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
-use plugin::{Grants, Kind, Limits, LoadError, PluginConfig, Plugins, Secret, Trust, TrustedKey};
+use plugin::{Grants, Kind, Limits, PluginConfig, Plugins, Secret, Trust, TrustedKey};
 
 pub use active::{ActivePlugins, PluginSet};
 pub(crate) use reload::{Reload, Reloaded, on_hangup};
@@ -21,22 +21,14 @@ use crate::config::{self, Config, OnFailure, PluginKind, PluginsConfig};
 /// # Errors
 /// Every fault of every plugin at once.
 pub async fn load(config: &Config) -> Result<Plugins> {
-    let loaded = prepare(config, async |wanted| {
-        Plugins::load(wanted, Some(&compiled(config))).await
-    });
-    loaded.await.map_err(|faults| anyhow!("{}", faults.join("\n")))
+    prepare(config, None)
+        .await
+        .map_err(|faults| anyhow!("{}", faults.join("\n")))
 }
 
-/// Returns the folder of compiled components.
-fn compiled(config: &Config) -> PathBuf {
-    config.state.database.with_file_name("compiled")
-}
-
-/// Has the configured plugins loaded; returns every fault of every plugin at once.
-async fn prepare(
-    config: &Config,
-    load: impl AsyncFnOnce(Vec<PluginConfig>) -> Result<Plugins, Vec<LoadError>>,
-) -> Result<Plugins, Vec<String>> {
+/// Loads the configured plugins, in the place of those before; returns every fault of every plugin
+/// at once.
+async fn prepare(config: &Config, before: Option<&Plugins>) -> Result<Plugins, Vec<String>> {
     let mut wanted = Vec::new();
     let mut faults = Vec::new();
     let trust = trust(&config.vouching).map_err(|error| vec![format!("{error:#}")])?;
@@ -49,7 +41,12 @@ async fn prepare(
             Err(error) => faults.push(format!("plugin \"{}\": {error:#}", plugin.name)),
         }
     }
-    match load(wanted).await {
+    let cache = config.state.database.with_file_name("compiled");
+    let loaded = match before {
+        Some(before) => before.reload(wanted, Some(&cache)).await,
+        None => Plugins::load(wanted, Some(&cache)).await,
+    };
+    match loaded {
         Ok(plugins) if faults.is_empty() => Ok(plugins),
         Ok(_) => Err(faults),
         Err(errors) => {

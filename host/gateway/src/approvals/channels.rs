@@ -25,9 +25,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use model::PluginName;
-use plugin::{Approver, Ask, Message, PluginFault, Reply, Ticket, Update};
+use plugin::{Ask, Message, PluginFault, Reply, Ticket, Update};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Approvals;
@@ -35,6 +34,7 @@ use crate::access::Access;
 use crate::config::{ChannelConfig, Config, PluginKind};
 use crate::locks::Locks;
 use crate::plugins::ActivePlugins;
+use crate::running::Running;
 pub(crate) use answers::{Brought, Told};
 pub(crate) use entry::{Entry, Stage};
 use line::Line;
@@ -81,19 +81,9 @@ struct Current {
     name: PluginName,
 }
 
-impl Current {
-    fn approver(&self) -> Result<Arc<Approver>, PluginFault> {
-        let set = self.plugins.current();
-        let approver = set.plugins.approver(&self.name);
-        approver
-            .map(Arc::clone)
-            .ok_or_else(|| PluginFault::missing(&self.name))
-    }
-}
-
 impl Carrier for Current {
     fn submit<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Ticket, PluginFault>> {
-        Box::pin(async move { self.approver()?.submit(ask).await })
+        Box::pin(async move { self.plugins.approver(&self.name)?.submit(ask).await })
     }
 
     fn poll<'a>(
@@ -101,14 +91,14 @@ impl Carrier for Current {
         approval: &'a str,
         ticket: &'a Ticket,
     ) -> BoxFuture<'a, Result<Update, PluginFault>> {
-        Box::pin(async move { self.approver()?.poll(approval, ticket).await })
+        Box::pin(async move { self.plugins.approver(&self.name)?.poll(approval, ticket).await })
     }
 
     fn callback<'a>(
         &'a self,
         message: &'a Message,
     ) -> BoxFuture<'a, Result<(Vec<Update>, Reply), PluginFault>> {
-        Box::pin(async move { self.approver()?.callback(message).await })
+        Box::pin(async move { self.plugins.approver(&self.name)?.callback(message).await })
     }
 
     fn withdraw<'a>(
@@ -117,7 +107,12 @@ impl Carrier for Current {
         ticket: &'a Ticket,
         reason: &'a str,
     ) -> BoxFuture<'a, Result<(), PluginFault>> {
-        Box::pin(async move { self.approver()?.withdraw(approval, ticket, reason).await })
+        Box::pin(async move {
+            self.plugins
+                .approver(&self.name)?
+                .withdraw(approval, ticket, reason)
+                .await
+        })
     }
 }
 
@@ -188,13 +183,6 @@ struct Inner {
 
 type Lines = HashMap<PluginName, Arc<Line>>;
 
-/// A line that is looked after.
-struct Running {
-    line: Arc<Line>,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
 impl Channels {
     /// Sets the channels up; nothing is carried before [`Self::run`].
     #[must_use]
@@ -226,21 +214,23 @@ impl Channels {
     /// after the next start.
     pub async fn run(self, stop: CancellationToken) {
         let mut changes = self.0.changes.subscribe();
-        let mut running: HashMap<PluginName, Running> = HashMap::new();
+        let mut running: HashMap<PluginName, (Arc<Line>, Running)> = HashMap::new();
         loop {
             changes.mark_unchanged();
             let lines = self.0.lines.load_full();
-            let goes_on = |name: &PluginName, running: &mut Running| {
+            let goes_on = |name: &PluginName, own: &Arc<Line>| {
                 let line = lines.get(name);
-                line.is_some_and(|line| Arc::ptr_eq(line, &running.line))
+                line.is_some_and(|line| Arc::ptr_eq(line, own))
             };
-            for (_, old) in running.extract_if(|name, running| !goes_on(name, running)) {
+            // Ended before another begins: two lines of one channel would say everything twice.
+            for (_, (_, old)) in running.extract_if(|name, (own, _)| !goes_on(name, own)) {
                 old.end().await;
             }
             for (name, line) in &*lines {
-                running
-                    .entry(name.clone())
-                    .or_insert_with(|| Running::begin(line, &stop));
+                running.entry(name.clone()).or_insert_with(|| {
+                    let own = Arc::clone(line);
+                    (Arc::clone(line), Running::begin(&stop, |stop| own.run(stop)))
+                });
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -248,7 +238,7 @@ impl Channels {
                 _ = changes.changed() => {}
             }
         }
-        for (_, old) in running {
+        for (_, (_, old)) in running {
             old.end().await;
         }
     }
@@ -264,24 +254,6 @@ impl Channels {
             Some(line) => line.callback(message).await,
             None => reply(404, "there is no such channel\n"),
         }
-    }
-}
-
-impl Running {
-    fn begin(line: &Arc<Line>, stop: &CancellationToken) -> Self {
-        let stop = stop.child_token();
-        Self {
-            line: Arc::clone(line),
-            task: tokio::spawn(Arc::clone(line).run(stop.clone())),
-            stop,
-        }
-    }
-
-    /// Ends it, and waits: two lines of one channel would say everything twice.
-    async fn end(self) {
-        self.stop.cancel();
-        // A line that panicked has ended, too.
-        let _ = self.task.await;
     }
 }
 

@@ -1,5 +1,5 @@
-//! `[plugins]`, who vouches for components and when they are reloaded; `[[plugin]]`, the components to load and all that each
-//! of them is granted.
+//! `[plugins]`, who vouches for components and when they are reloaded; `[[plugin]]`, the components
+//! to load and all that each of them is granted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

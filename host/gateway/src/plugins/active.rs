@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use model::mask::{MaskFault, Shape};
 use model::{Assessment, PluginName, ResourceName};
-use plugin::{ActivePlan, ClassifyRequest, PluginFault, Plugins};
+use plugin::{ActivePlan, Approver, ClassifyRequest, Exporter, PluginFault, Plugins};
 use tokio::sync::watch;
 
 use crate::config::{Config, PluginKind};
@@ -55,6 +55,24 @@ impl ActivePlugins {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.current.load().generation
+    }
+
+    /// Returns the exporter that has this name now, whichever was loaded last under it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn exporter(&self, name: &PluginName) -> Result<Arc<Exporter>, PluginFault> {
+        let exporter = self.current().plugins.exporter(name).cloned();
+        exporter.ok_or_else(|| PluginFault::missing(name))
+    }
+
+    /// Returns the approver that has this name now, likewise.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn approver(&self, name: &PluginName) -> Result<Arc<Approver>, PluginFault> {
+        let approver = self.current().plugins.approver(name).cloned();
+        approver.ok_or_else(|| PluginFault::missing(name))
     }
 
     /// Tells when another set is in use.

@@ -3,7 +3,7 @@
 //!
 //! Whatever fails before the exchange changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::{compiled, prepare};
+use super::prepare;
 use crate::approvals::channels::Channel;
 use crate::config::Config;
 use crate::evidence::write_reload;
@@ -21,8 +21,6 @@ use crate::services::Services;
 
 /// Reloads plugins, one time after the other.
 pub(crate) struct Reload {
-    /// The configuration's file.
-    file: PathBuf,
     /// The configuration that was read last and is in use, as far as plugins go.
     config: Mutex<Config>,
     done: Counter,
@@ -46,24 +44,19 @@ impl Reload {
     pub(crate) fn new(config: &Config) -> Self {
         let count = |result: &'static str| counter!("tidegate_plugin_reloads_total", "result" => result);
         Self {
-            file: config.file.clone(),
             config: Mutex::new(config.clone()),
             done: count("done"),
             failed: count("failed"),
         }
     }
 
-    /// Returns the files whose change may call for a reload: the configuration's, and those of the
-    /// components in use.
-    pub(super) async fn files(&self) -> Vec<PathBuf> {
+    /// Returns the files whose change calls for a reload: the configuration's, and those of the
+    /// components in use. `None` where the operator does not want them watched.
+    pub(super) async fn watched(&self) -> Option<Vec<PathBuf>> {
         let config = self.config.lock().await;
         let components = config.plugins.iter().map(|plugin| plugin.source.clone());
-        std::iter::once(self.file.clone()).chain(components).collect()
-    }
-
-    /// Returns whether the operator wants these files watched.
-    pub(super) async fn watches(&self) -> bool {
-        self.config.lock().await.vouching.watch
+        let files = std::iter::once(config.file.clone()).chain(components);
+        config.vouching.watch.then(|| files.collect())
     }
 
     /// Reads the configuration again and takes its plugins into use.
@@ -95,7 +88,7 @@ impl Reload {
     }
 
     async fn exchange(&self, services: &Services, current: &mut Config) -> Result<Reloaded, Vec<String>> {
-        let read = Config::load(&self.file)
+        let read = Config::load(&current.file)
             .map_err(|faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // Only what has to do with plugins is taken over: everything else is as it was at the start.
         let mut config = current.clone();
@@ -113,10 +106,7 @@ impl Reload {
         missing(&config)?;
         let plugins = &services.gate.plugins;
         let before = plugins.current();
-        let fresh = prepare(&config, async |wanted| {
-            before.plugins.reload(wanted, Some(&compiled(&config))).await
-        });
-        let fresh = fresh.await?;
+        let fresh = prepare(&config, Some(&before.plugins)).await?;
         let unwritten = |error| vec![format!("the journal cannot be written: {error}")];
         write_reload(&services.journal, &fresh).await.map_err(unwritten)?;
         let reloaded = compare(&before.plugins, &fresh);
@@ -146,22 +136,19 @@ fn missing(config: &Config) -> Result<(), Vec<String>> {
 }
 
 fn compare(before: &Plugins, after: &Plugins) -> Reloaded {
-    let mut gone: BTreeMap<String, ()> = before
-        .loaded()
-        .iter()
-        .map(|plugin| (plugin.name.to_string(), ()))
-        .collect();
+    let names = before.loaded().iter();
+    let mut gone: BTreeSet<String> = names.map(|plugin| plugin.name.to_string()).collect();
     let mut reloaded = Reloaded::default();
     for plugin in after.loaded() {
         let name = plugin.name.to_string();
-        let was_there = gone.remove(&name).is_some();
+        let was_there = gone.remove(&name);
         match (was_there, plugin.kept) {
             (true, true) => reloaded.kept.push(name),
             (true, false) => reloaded.changed.push(name),
             (false, _) => reloaded.added.push(name),
         }
     }
-    reloaded.removed = gone.into_keys().collect();
+    reloaded.removed = gone.into_iter().collect();
     reloaded
 }
 

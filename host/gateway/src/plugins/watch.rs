@@ -18,27 +18,29 @@ type Look = Option<(SystemTime, u64, u64)>;
 /// Looks at the files of configuration and components, and reloads once they have changed and then
 /// stayed the same for one look: a file in the middle of being written is not read.
 pub(crate) async fn watch(services: Arc<Services>, stop: CancellationToken) {
-    let mut known = look(services.reload.files().await).await;
+    // `None` while nothing is watched.
+    let mut known = look(&services).await;
     let mut last = known.clone();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let seen = look(services.reload.files().await).await;
-        if seen != known && seen == last && services.reload.watches().await {
+        let seen = look(&services).await;
+        if known.is_none() || seen.is_none() {
+            known.clone_from(&seen);
+        } else if seen != known && seen == last {
             tracing::info!("a file of the configuration or a component has changed: reloading the plugins");
             // What went wrong is in the log: nobody else is there to be told.
             let _ = services.reload.reload(&services).await;
-            known = look(services.reload.files().await).await;
-            last.clone_from(&known);
-            continue;
+            known = look(&services).await;
         }
         last = seen;
     }
 }
 
-async fn look(files: Vec<PathBuf>) -> Vec<(PathBuf, Look)> {
+async fn look(services: &Services) -> Option<Vec<(PathBuf, Look)>> {
+    let files = services.reload.watched().await?;
     let looking = tokio::task::spawn_blocking(move || {
         files
             .into_iter()
@@ -48,7 +50,7 @@ async fn look(files: Vec<PathBuf>) -> Vec<(PathBuf, Look)> {
             })
             .collect()
     });
-    looking.await.unwrap_or_default()
+    looking.await.ok()
 }
 
 fn see(file: &std::path::Path) -> Look {

@@ -10,6 +10,7 @@ use plugin::{Code, FaultKind, GuestError, Reject};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::*;
