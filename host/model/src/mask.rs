@@ -196,6 +196,23 @@ pub enum Change {
     AllNull,
 }
 
+impl Change {
+    /// Returns what became of one cell of the column that was `before`. `None`: NULL.
+    #[must_use]
+    pub fn cell<'c>(&'c self, row: usize, before: &'c Column) -> Option<&'c [u8]> {
+        match self {
+            Self::None => before.cell(row),
+            Self::Dense(column) => column.cell(row),
+            Self::Sparse { rows, values } => u32::try_from(row)
+                .ok()
+                .and_then(|row| rows.binary_search(&row).ok())
+                .map_or_else(|| before.cell(row), |at| values.cell(at)),
+            Self::All(bytes) => Some(bytes),
+            Self::AllNull => None,
+        }
+    }
+}
+
 /// The most rows of one batch. The plugin contract says so.
 pub const BATCH_ROWS_MAX: u32 = 8_192;
 

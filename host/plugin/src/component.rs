@@ -11,8 +11,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::config::Kind;
 use crate::host;
-use crate::manifest::Manifest;
-use crate::manifest::section::{self, SectionError};
+use crate::manifest::section::{self, Frozen, SectionError};
 
 /// The largest component. Python guests have 18 MB, the largest JavaScript ones 15.
 pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -136,14 +135,14 @@ pub(crate) fn read(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Binary, Com
     Ok(Binary { wasm, digest })
 }
 
-/// Holds what a component imports and exports against its kind's world; returns its manifest,
-/// if it was packed.
+/// Holds what a component imports and exports against its kind's world; returns what is
+/// frozen into it, if it was packed.
 pub(crate) fn check(
     plugin: &str,
     kind: Kind,
     wasm: &[u8],
     path: &Path,
-) -> Result<Option<Manifest>, ComponentError> {
+) -> Result<Option<Frozen>, ComponentError> {
     let outline = outline(wasm, path)?;
     if let Some(import) = outline.beyond(kind).next() {
         return Err(ComponentError::Import {
@@ -165,10 +164,10 @@ pub(crate) fn check(
             export,
         });
     }
-    manifest(wasm, kind, path)
+    frozen(wasm, kind, path)
 }
 
-fn manifest(wasm: &[u8], kind: Kind, path: &Path) -> Result<Option<Manifest>, ComponentError> {
+fn frozen(wasm: &[u8], kind: Kind, path: &Path) -> Result<Option<Frozen>, ComponentError> {
     section::read(wasm, kind).map_err(|problem| ComponentError::Manifest {
         path: path.display().to_string(),
         problem,
@@ -193,8 +192,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// The imports that keep it from being loaded.
     pub refused: Vec<String>,
-    /// What it says of itself; `None` before it is packed.
-    pub manifest: Option<Manifest>,
+    /// What it says of itself, and what it must give for what; `None` before it is packed.
+    pub frozen: Option<Frozen>,
 }
 
 /// Looks into a component without running anything of it.
@@ -211,7 +210,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, ComponentError> {
         kind,
         refused: outline.beyond(kind).map(str::to_owned).collect(),
         imports: outline.imports.into_iter().collect(),
-        manifest: manifest(&binary.wasm, kind, path)?,
+        frozen: frozen(&binary.wasm, kind, path)?,
     })
 }
 

@@ -30,6 +30,7 @@ mod session;
 pub mod signature;
 mod store;
 mod text;
+pub mod vector;
 mod wasi;
 
 pub use approver::{Approver, Ask, Decision, Message, Reply, Ticket, Update, Vote};
@@ -42,9 +43,9 @@ pub use config::{
 pub use egress::AddressRange;
 pub use exporter::{Ack, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch, ENCODING, Exporter, Reject};
 pub use fault::{Code, FaultKind, GuestError, PluginFault};
-pub use load::pack::pack;
+pub use load::pack::{pack, rehearse};
 pub use load::{LoadError, LoadProblem, Loaded, Plugins};
-pub use manifest::section::SectionError;
+pub use manifest::section::{Frozen, SectionError};
 pub use manifest::{Issue, Manifest, Want};
 pub use masker::{ActivePlan, Maskers};
 pub use session::SessionInfo;

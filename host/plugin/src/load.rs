@@ -7,6 +7,7 @@
 mod introduce;
 pub(crate) mod pack;
 mod problem;
+mod rehearse;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -28,13 +29,15 @@ use crate::engine::Engines;
 use crate::exporter::{Exporter, ExporterWorld};
 use crate::host;
 use crate::kv::{MemoryStore, Store as KvStore};
-use crate::manifest::Manifest;
+use crate::manifest::section::Frozen;
+use crate::manifest::{Manifest, schema};
 use crate::masker::{Masker, MaskerWorld, Maskers};
 use crate::meter::Meter;
 use crate::pool::{Pool, World};
 use crate::profile::{Profile, Voice};
 use crate::signature;
 use crate::store::{self, State};
+use crate::vector::Vector;
 
 pub use problem::{LoadError, LoadProblem};
 
@@ -64,10 +67,21 @@ pub struct Loaded {
     pub cached: bool,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// What its author wrote down that it gives for what; held at this load.
+    pub vectors: Vec<Vector>,
     /// Whether it is the very plugin of the set that was reloaded, instances and all.
     pub kept: bool,
     config: Arc<PluginConfig>,
+    profile: Arc<Profile>,
     pre: InstancePre<State>,
+}
+
+impl Loaded {
+    /// Returns the most memory that an instance was seen with after a call, in bytes.
+    #[must_use]
+    pub fn memory_max(&self) -> usize {
+        self.profile.meter.memory_max()
+    }
 }
 
 impl fmt::Debug for Loaded {
@@ -254,19 +268,17 @@ impl Loading<'_> {
         }
         let compiled = self.compiled(&config, binary).await;
         let compiled = compiled.map_err(|problem| vec![problem])?;
-        let manifest = match compiled.manifest {
-            Some(frozen) => frozen,
-            None => introduce::describe(&profile, &compiled.pre)
-                .await
-                .map_err(|problem| vec![problem])?,
-        };
-        introduce::configure(&profile, &compiled.pre).await?;
+        let Frozen { manifest, vectors } = compiled.frozen;
+        check_config(&manifest, &profile, &compiled.pre).await?;
+        rehearse::rehearse(&config.name, config.kind, &compiled.pre, &vectors)
+            .await
+            .map_err(|problem| vec![problem])?;
         let declared = manifest
             .metrics
             .iter()
             .map(|metric| (metric.clone(), profile.meter.declared(metric)));
         let _ = profile.declared.set(declared.collect());
-        self.put(&config, profile, compiled.pre.clone())?;
+        self.put(&config, Arc::clone(&profile), compiled.pre.clone())?;
         let Compiled {
             pre, sha256, origin, ..
         } = compiled;
@@ -276,8 +288,10 @@ impl Loading<'_> {
             sha256,
             cached: origin == cache::Origin::Cache,
             manifest,
+            vectors,
             kept: false,
             config,
+            profile,
             pre,
         });
         Ok(())
@@ -304,7 +318,10 @@ impl Loading<'_> {
                 pre: loaded.pre.clone(),
                 sha256: loaded.sha256,
                 origin: cache::Origin::Cache,
-                manifest: Some(loaded.manifest.clone()),
+                frozen: Frozen {
+                    manifest: loaded.manifest.clone(),
+                    vectors: loaded.vectors.clone(),
+                },
             });
         }
         let (engine, cache) = (self.engines.of(config.kind).clone(), self.cache.clone());
@@ -432,8 +449,7 @@ struct Compiled {
     pre: InstancePre<State>,
     sha256: [u8; 32],
     origin: cache::Origin,
-    /// What it says of itself, if it was packed.
-    manifest: Option<Manifest>,
+    frozen: Frozen,
 }
 
 /// Checks and compiles the component and links it. Blocks for up to seconds.
@@ -443,17 +459,56 @@ fn compile(
     engine: &wasmtime::Engine,
     cache: Option<&Cache>,
 ) -> Result<Compiled, LoadProblem> {
-    let unfit = |error: wasmtime::Error| LoadProblem::Unfit(format!("{error:#}"));
-    let manifest = component::check(config.name.as_str(), config.kind, &binary.wasm, &config.source)?;
-    let (component, origin) = cache::compile(cache, engine, &binary.digest, &binary.wasm).map_err(unfit)?;
-    let mut linker = Linker::new(engine);
-    host::link(config.kind, &mut linker).map_err(unfit)?;
+    let frozen = component::check(config.name.as_str(), config.kind, &binary.wasm, &config.source)?;
+    let frozen = frozen.ok_or_else(|| LoadProblem::Unpacked {
+        path: config.source.display().to_string(),
+    })?;
+    let (pre, origin) = link(config.kind, &binary, engine, cache)?;
     Ok(Compiled {
-        pre: linker.instantiate_pre(&component).map_err(unfit)?,
+        pre,
         sha256: binary.digest,
         origin,
-        manifest,
+        frozen,
     })
+}
+
+/// Compiles a component and gives it what its kind may use. Blocks for up to seconds.
+fn link(
+    kind: Kind,
+    binary: &Binary,
+    engine: &wasmtime::Engine,
+    cache: Option<&Cache>,
+) -> Result<(InstancePre<State>, cache::Origin), LoadProblem> {
+    let unfit = |error: wasmtime::Error| LoadProblem::Unfit(format!("{error:#}"));
+    let (component, origin) = cache::compile(cache, engine, &binary.digest, &binary.wasm).map_err(unfit)?;
+    let mut linker = Linker::new(engine);
+    host::link(kind, &mut linker).map_err(unfit)?;
+    Ok((linker.instantiate_pre(&component).map_err(unfit)?, origin))
+}
+
+/// Has a configuration checked by the schema and by the plugin. Both are asked always: where they
+/// speak of the same place, the plugin's own words are the better ones.
+async fn check_config(
+    manifest: &Manifest,
+    profile: &Arc<Profile>,
+    pre: &InstancePre<State>,
+) -> Result<(), Vec<LoadProblem>> {
+    let unusable = |why| vec![LoadProblem::Schema(why)];
+    let config = serde_json::from_str(&profile.config).unwrap_or_default();
+    let found = schema::check(&manifest.config_schema, &config).map_err(unusable)?;
+    let mut problems = introduce::configure(profile, pre).await.err().unwrap_or_default();
+    for issue in found {
+        let told = problems
+            .iter()
+            .any(|problem| matches!(problem, LoadProblem::Config(told) if told.pointer == issue.pointer));
+        if !told {
+            problems.push(LoadProblem::Config(issue));
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(problems)
 }
 
 fn key(key: &'static str, message: &str) -> LoadProblem {

@@ -1,5 +1,6 @@
 //! What a plugin says of itself, and what it finds wrong with its configuration.
 
+pub(crate) mod schema;
 pub(crate) mod section;
 
 use serde::{Deserialize, Serialize};

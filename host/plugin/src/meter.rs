@@ -1,6 +1,7 @@
 //! What is counted of each plugin. Handles are made once at load; the recorder must be there by
 //! then.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -19,7 +20,9 @@ pub(crate) struct Meter {
     pub(crate) instances: Gauge,
     pub(crate) instances_made: Counter,
     pub(crate) instances_recycled: Counter,
-    pub(crate) memory_bytes: Gauge,
+    memory_bytes: Gauge,
+    memory_max_bytes: Gauge,
+    memory_max: AtomicUsize,
     pub(crate) cells: Counter,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
@@ -40,6 +43,8 @@ impl Meter {
             seconds: histogram!("tidegate_plugin_call_seconds", "plugin" => plugin.clone(), "kind" => kind),
             host_seconds: histogram!("tidegate_plugin_host_seconds", "plugin" => plugin.clone(), "kind" => kind),
             instances: gauge!("tidegate_plugin_instances", "plugin" => plugin.clone(), "kind" => kind),
+            memory_max_bytes: gauge!("tidegate_plugin_memory_max_bytes", "plugin" => plugin.clone(), "kind" => kind),
+            memory_max: AtomicUsize::new(0),
             instances_made: count("tidegate_plugin_instances_made_total"),
             instances_recycled: count("tidegate_plugin_instances_recycled_total"),
             memory_bytes: gauge!("tidegate_plugin_memory_bytes", "plugin" => plugin.clone(), "kind" => kind),
@@ -59,6 +64,21 @@ impl Meter {
     pub(crate) fn called(&self, took: Duration) {
         self.calls.increment(1);
         self.seconds.record(took);
+    }
+
+    /// Notes how much memory an instance has after a call.
+    pub(crate) fn holds(&self, bytes: usize) {
+        // A plugin has at most 256 MiB.
+        let gauged = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.memory_bytes.set(gauged(bytes));
+        if self.memory_max.fetch_max(bytes, Ordering::Relaxed) < bytes {
+            self.memory_max_bytes.set(gauged(bytes));
+        }
+    }
+
+    /// Returns the most memory that an instance was seen with, in bytes.
+    pub(crate) fn memory_max(&self) -> usize {
+        self.memory_max.load(Ordering::Relaxed)
     }
 
     /// Counts a fault under its kind.

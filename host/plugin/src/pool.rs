@@ -310,10 +310,7 @@ impl<W: World> Pool<W> {
         let memory = instance.store.data().limiter.bytes();
         let worn = instance.calls >= instance.calls_max
             || memory > self.profile.limits.memory_bytes / 100 * MEMORY_HIGH_WATER_PERCENT;
-        self.profile
-            .meter
-            .memory_bytes
-            .set(u32::try_from(memory).unwrap_or(u32::MAX));
+        self.profile.meter.holds(memory);
         if worn {
             self.profile.meter.instances_recycled.increment(1);
             drop(instance);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -22,7 +23,7 @@ const PLUGINS: [&str; 8] = [
 ];
 
 /// Builds every plugin into `target/plugins/NAME.wasm`, and with `guests` the broken
-/// components of the tests into `target/guests/NAME.wasm`.
+/// components of the tests into `target/guests/NAME.wasm`; all packed.
 ///
 /// # Errors
 /// When a build fails.
@@ -31,48 +32,65 @@ pub(crate) fn run(tools: &Tools, guests: bool) -> Result<()> {
     build.args(["build", "--locked", "--profile", "component", "--target", TARGET]);
     build.args(PLUGINS.iter().flat_map(|name| ["-p", name]));
     step::run("building the first-party plugins", &mut build)?;
-    let built = machine::target()?.join(TARGET).join("component");
-    for name in PLUGINS.map(|name| name.replace('-', "_")) {
-        publish(&built, &name, "plugins")?;
-    }
     if guests {
         let mut build = tools.cargo()?;
-        build.args([
-            "build",
-            "--locked",
-            "--profile",
-            "component",
-            "--target",
-            TARGET,
-            "-p",
-            "guests",
-            "--examples",
-        ]);
+        build.args(["build", "--locked", "--profile", "component", "--target", TARGET]);
+        build.args(["-p", "guests", "--examples"]);
         step::run("building the broken components of the tests", &mut build)?;
-        let examples = machine::repository().join("tests/guests/examples");
+    }
+    let mut build = tools.cargo()?;
+    build.args(["build", "--locked", "-p", "gateway"]);
+    step::run("building the gateway, which packs them", &mut build)?;
+    let built = machine::target()?.join(TARGET).join("component");
+    let repository = machine::repository();
+    for name in PLUGINS {
+        let vectors = repository.join("plugins").join(name).join("vectors.json");
+        let name = name.replace('-', "_");
+        let from = built.join(format!("{name}.wasm"));
+        publish(&from, "plugins", vectors.is_file().then_some(vectors.as_path()))?;
+    }
+    if guests {
+        let examples = repository.join("tests/guests/examples");
         for example in examples.read_dir().context("tests/guests/examples")? {
             let path = example?.path();
-            let name = path.file_stem().and_then(|stem| stem.to_str());
-            if let Some(name) = name.filter(|_| path.extension().is_some_and(|end| end == "rs")) {
-                publish(&built.join("examples"), name, "guests")?;
+            if path.extension().is_some_and(|end| end == "rs") {
+                let name = path.with_extension("wasm");
+                let name = name.file_name().unwrap_or_default();
+                publish(&built.join("examples").join(name), "guests", None)?;
             }
         }
     }
     Ok(())
 }
 
-/// Copies a built component to `target/FOLDER`, and below the repository's own `target` where
+/// Packs a built component into `target/FOLDER`, and below the repository's own `target` where
 /// cargo builds elsewhere: that name is what others rely on. A reader never sees half a file.
-fn publish(built: &Path, name: &str, folder: &str) -> Result<()> {
-    let component = built.join(format!("{name}.wasm"));
+fn publish(built: &Path, folder: &str, vectors: Option<&Path>) -> Result<()> {
+    let name = built.file_name().context("a component has a name")?;
     let mut targets = vec![machine::target()?, machine::repository().join("target")];
     targets.dedup();
-    for target in targets {
-        let folder = target.join(folder);
-        fs::create_dir_all(&folder)?;
-        let fresh = folder.join(format!(".{name}.wasm.fresh"));
-        fs::copy(&component, &fresh).with_context(|| component.display().to_string())?;
-        fs::rename(&fresh, folder.join(format!("{name}.wasm")))?;
+    for target in &targets {
+        fs::create_dir_all(target.join(folder))?;
+    }
+    let packed = targets[0].join(folder).join(name);
+    // Some of the tests' components are broken so that they can't say what they are.
+    if folder == "guests" && name.to_string_lossy().starts_with("describe_") {
+        fs::copy(built, &packed).with_context(|| built.display().to_string())?;
+    } else {
+        let mut pack = Command::new(machine::target()?.join("debug/tidegate"));
+        pack.args(["plugin", "pack"])
+            .arg(built)
+            .arg("--output")
+            .arg(&packed);
+        if let Some(vectors) = vectors {
+            pack.arg("--vectors").arg(vectors);
+        }
+        step::run(&format!("packing {}", name.display()), &mut pack)?;
+    }
+    for target in &targets[1..] {
+        let fresh = target.join(folder).join(format!(".{}.fresh", name.display()));
+        fs::copy(&packed, &fresh)?;
+        fs::rename(&fresh, target.join(folder).join(name))?;
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! `tidegate plugin`: for those who write plugins, and those who load them. All but `list` works on
 //! files; no gateway needs to run.
 
+mod bench;
 mod build;
 mod check;
 mod inspect;
 mod list;
 mod new;
 mod pack;
+mod run;
 mod sign;
+mod table;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -47,6 +51,12 @@ pub enum PluginCommand {
     /// Load a component as the gateway would; say "ok" or the first thing that is wrong.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
+    /// Show what a masker makes of rows, or a classifier of statements, before and after.
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Measure what calls of a masker or a classifier cost.
+    #[command(after_help = BENCH_HELP)]
+    Bench(BenchArgs),
 }
 
 const NEW_HELP: &str = "\
@@ -79,23 +89,49 @@ Examples:
 
 const PACK_HELP: &str = "\
 A gateway reads the manifest of a packed component as data: it runs nothing of the guest to learn its name, what \
-it wants or how it is configured. Packing again replaces the manifest; the component itself stays as it is.
+it wants or how it is configured. Packing again replaces the manifest; the component itself stays as it is. Vectors are \
+run now and at each load: sdk/README.md has their form.
 
 Exit status: 0, or 1 if the component can't say what it is, 74 if a file could not be written.
 
 Examples:
   tidegate plugin pack target/wasm32-wasip2/release/account.wasm --output account.wasm
-  tidegate plugin pack account.wasm        # in place";
+  tidegate plugin pack account.wasm --vectors vectors.json        # in place";
 
 const CHECK_HELP: &str = "\
 Checks that it is a component of one kind, imports nothing its kind may not have, compiles, has a manifest that is \
-its own, and takes the configuration. What it wants to reach is listed: nothing is granted by a check.
+its own, does what its self-test vectors say, and takes the configuration. What it wants to reach is listed: nothing is \
+granted by a check.
 
 Exit status: 0 if it could be loaded, 1 if not, 64 for a bad command line.
 
 Examples:
   tidegate plugin check redact.wasm --config '{\"pii.ssn\": \"keep-last-4\"}'
-  tidegate plugin check splunk-hec.wasm --config @splunk.json --json";
+  tidegate plugin check splunk-hec.wasm --config @splunk.json --json
+  tidegate plugin check ours.wasm --vectors sdk/tck/keep-last.json";
+
+const RUN_HELP: &str = "\
+Rows are CSV with a header, or a JSON array of objects; statements are PostgreSQL, one a line. Fields are tagged with \
+--tag, as [[tag]] does it in a gateway. Rows that do not change are not shown, but with --json. The component must be \
+packed.
+
+Exit status: 0, 1 if the plugin fails or refuses, 64 for a bad command line, 74 if a file could not be read.
+
+Examples:
+  tidegate plugin run redact.wasm --config '{\"pii.ssn\": \"keep-last-4\"}' --tag ssn=pii.ssn --input rows.csv
+  psql -c 'COPY notes TO STDOUT CSV HEADER' | tidegate plugin run pii-scan.wasm --input -
+  tidegate plugin run sql-risk.wasm --input statements.sql --json";
+
+const BENCH_HELP: &str = "\
+Calls the plugin through the sandbox with all checks, as a gateway does, for some seconds. Figures are of one thread. \
+Without --input it gets lines of prose and numbers.
+
+Exit status: 0, 1 if the plugin fails or no cell enters it, 64 for a bad command line, 74 if a file could not be read.
+
+Examples:
+  tidegate plugin bench pii-scan.wasm
+  tidegate plugin bench iban-mask.wasm --config '{\"tag\": \"pii.account\", \"keep\": 4}' --tag text=pii.account
+  tidegate plugin bench sql-risk.wasm --input statements.sql --seconds 10 --json";
 
 const LIST_HELP: &str = exit_status!(
     "  tidegate plugin list --token-file ops.token
@@ -204,6 +240,9 @@ pub struct PackArgs {
     /// Where the packed component goes; without it, into its own place.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Self-test vectors to freeze with it, JSON.
+    #[arg(long, value_name = "FILE")]
+    pub vectors: Option<PathBuf>,
 }
 
 /// The arguments of `plugin check`.
@@ -215,6 +254,69 @@ pub struct CheckArgs {
     /// The configuration as JSON, or @FILE with it.
     #[arg(long, default_value = "{}", value_name = "JSON")]
     pub config: String,
+    /// Vectors to hold it to beside its own.
+    #[arg(long, value_name = "FILE")]
+    pub vectors: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The arguments of `plugin run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The configuration as JSON, or @FILE with it.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub config: String,
+    /// The rows or statements; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// A tag of a field; may be given again.
+    #[arg(long, value_name = "FIELD=TAG", value_parser = table::tag)]
+    pub tag: Vec<(String, model::Tag)>,
+    /// Whether to colour what changed.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Colour,
+    /// Print JSON: all rows as they come out.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `plugin bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The configuration as JSON, or @FILE with it.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub config: String,
+    /// The rows or statements; they are repeated until a batch is full.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// A tag of a field; may be given again.
+    #[arg(long, value_name = "FIELD=TAG", value_parser = table::tag)]
+    pub tag: Vec<(String, model::Tag)>,
+    /// Rows in one call.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=8192), value_name = "N")]
+    pub batch_rows: u32,
+    /// For how long.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "N")]
+    pub seconds: u64,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -239,6 +341,8 @@ pub async fn command(command: PluginCommand) -> u8 {
         PluginCommand::Sign(args) => sign::sign(&args),
         PluginCommand::Verify(args) => sign::verify(&args),
         PluginCommand::Check(args) => check::run(&args).await,
+        PluginCommand::Run(args) => run::run(&args).await,
+        PluginCommand::Bench(args) => bench::run(&args).await,
     };
     done.map_or_else(|failure: Failure| failure.say(), |()| 0)
 }

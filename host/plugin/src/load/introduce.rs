@@ -22,7 +22,7 @@ use plugin_async::exports::tidegate::base::plugin as wit_async;
 /// How long `describe` may take. The contract says so.
 const DESCRIBE_TIME: Duration = Duration::from_millis(250);
 
-/// Asks a plugin what it is. Done when it is packed; at a load only for one that never was.
+/// Asks a plugin what it is. Done once, when it is packed.
 pub(super) async fn describe(
     profile: &Arc<Profile>,
     pre: &InstancePre<State>,

@@ -41,6 +41,26 @@ pub enum LoadProblem {
     /// Nobody whom the operator trusts vouches for the file.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// The component does not say what it is, and nothing of it is run to learn that.
+    #[error("{path} was never packed: run `tidegate plugin pack {path}`")]
+    Unpacked {
+        /// The file.
+        path: String,
+    },
+    /// The schema of the configuration in the manifest can't be used.
+    #[error("its schema of the configuration can't be used: {0}")]
+    Schema(String),
+    /// The vectors to be frozen can't be run.
+    #[error("its self-test vectors can't be run: {0}")]
+    Vectors(String),
+    /// The plugin does not do what a vector of its author says.
+    #[error("self-test {vector}: {what}")]
+    Vector {
+        /// Which.
+        vector: String,
+        /// What was expected, and what came.
+        what: String,
+    },
     /// The component does not compile or does not fit the contract's types.
     #[error("the component does not fit: {0}")]
     Unfit(String),

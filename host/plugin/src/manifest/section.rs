@@ -11,6 +11,7 @@ use wasmparser::Payload;
 use super::{MANIFEST_BYTES_MAX, Manifest};
 use crate::component::sections;
 use crate::config::Kind;
+use crate::vector::{self, Vector};
 
 /// The section's name.
 pub(crate) const SECTION: &str = "tidegate:manifest";
@@ -22,7 +23,7 @@ const FORMAT: u32 = 1;
 const CUSTOM_SECTION: u8 = 0;
 
 /// What is wrong with the section of a component.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SectionError {
     /// Something follows it, or there are two.
     #[error("its manifest is not the last section; pack the component anew")]
@@ -39,6 +40,9 @@ pub enum SectionError {
     /// It breaks a rule of the contract.
     #[error("its manifest breaks the contract: {0}")]
     Rule(&'static str),
+    /// Its self-test vectors can't be run.
+    #[error("its self-test vectors can't be run: {0}")]
+    Vectors(String),
     /// It claims another kind than the component's exports show.
     #[error("its manifest says {claimed}, but the component exports what a {found} does")]
     Kind {
@@ -52,11 +56,22 @@ pub enum SectionError {
 /// The section's content.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Frozen {
+struct Content {
     format: u32,
     /// SHA-256 of the component without this section, in hexadecimal.
     component: String,
     manifest: Manifest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    vectors: Vec<Vector>,
+}
+
+/// What is frozen into a component.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frozen {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What it must give for what.
+    pub vectors: Vec<Vector>,
 }
 
 /// Returns a component without its manifest.
@@ -74,12 +89,13 @@ pub(crate) fn strip(wasm: &[u8]) -> Result<&[u8], SectionError> {
 ///
 /// # Errors
 /// When the component can't be read, or the manifest is too large.
-pub(crate) fn freeze(wasm: &[u8], manifest: &Manifest) -> Result<Vec<u8>, SectionError> {
+pub(crate) fn freeze(wasm: &[u8], frozen: &Frozen) -> Result<Vec<u8>, SectionError> {
     let bare = strip(wasm)?;
-    let content = serde_json::to_vec(&Frozen {
+    let content = serde_json::to_vec(&Content {
         format: FORMAT,
         component: hex::encode(Sha256::digest(bare)),
-        manifest: manifest.clone(),
+        manifest: frozen.manifest.clone(),
+        vectors: frozen.vectors.clone(),
     })
     .map_err(|_| SectionError::Malformed)?;
     if content.len() > MANIFEST_BYTES_MAX {
@@ -99,22 +115,22 @@ pub(crate) fn freeze(wasm: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Sectio
 ///
 /// # Errors
 /// When the section is not what [`freeze`] wrote for this very component.
-pub(crate) fn read(wasm: &[u8], kind: Kind) -> Result<Option<Manifest>, SectionError> {
+pub(crate) fn read(wasm: &[u8], kind: Kind) -> Result<Option<Frozen>, SectionError> {
     let Some((start, content)) = find(wasm)? else {
         return Ok(None);
     };
     if content.len() > MANIFEST_BYTES_MAX {
         return Err(SectionError::TooLarge);
     }
-    let frozen: Frozen = serde_json::from_slice(content).map_err(|_| SectionError::Malformed)?;
-    if frozen.format != FORMAT {
+    let content: Content = serde_json::from_slice(content).map_err(|_| SectionError::Malformed)?;
+    if content.format != FORMAT {
         return Err(SectionError::Malformed);
     }
     let bare = wasm.get(..start).ok_or(SectionError::Malformed)?;
-    if frozen.component != hex::encode(Sha256::digest(bare)) {
+    if content.component != hex::encode(Sha256::digest(bare)) {
         return Err(SectionError::Foreign);
     }
-    let manifest = frozen.manifest.tidied();
+    let manifest = content.manifest.tidied();
     manifest.check().map_err(SectionError::Rule)?;
     if manifest.kind != kind {
         return Err(SectionError::Kind {
@@ -122,7 +138,11 @@ pub(crate) fn read(wasm: &[u8], kind: Kind) -> Result<Option<Manifest>, SectionE
             found: kind,
         });
     }
-    Ok(Some(manifest))
+    vector::check(&content.vectors, kind).map_err(SectionError::Vectors)?;
+    Ok(Some(Frozen {
+        manifest,
+        vectors: content.vectors,
+    }))
 }
 
 /// Finds the section: where it starts, header included, and its content.
@@ -172,6 +192,17 @@ mod tests {
     /// The smallest component there is.
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
+    fn frozen() -> Frozen {
+        Frozen {
+            manifest: manifest(),
+            vectors: Vector::parse(
+                br#"[{"config": {"keep": 1}, "refuses": ["/keep"]}]"#,
+                Kind::Masker,
+            )
+            .expect("vectors"),
+        }
+    }
+
     fn manifest() -> Manifest {
         Manifest {
             kind: Kind::Masker,
@@ -190,15 +221,15 @@ mod tests {
 
     #[test]
     fn what_is_frozen_is_read_back_and_freezing_again_replaces_it() {
-        let packed = freeze(EMPTY, &manifest()).expect("packed");
-        assert_eq!(read(&packed, Kind::Masker), Ok(Some(manifest())));
+        let packed = freeze(EMPTY, &frozen()).expect("packed");
+        assert_eq!(read(&packed, Kind::Masker), Ok(Some(frozen())));
         assert_eq!(read(EMPTY, Kind::Masker), Ok(None));
-        assert_eq!(freeze(&packed, &manifest()).as_ref(), Ok(&packed));
+        assert_eq!(freeze(&packed, &frozen()).as_ref(), Ok(&packed));
     }
 
     #[test]
     fn a_manifest_that_lies_about_its_world_is_refused() {
-        let packed = freeze(EMPTY, &manifest()).expect("packed");
+        let packed = freeze(EMPTY, &frozen()).expect("packed");
         let error = read(&packed, Kind::Exporter).expect_err("refused");
         assert_eq!(
             error.to_string(),
@@ -208,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_manifest_of_another_component_and_one_that_is_not_last_are_refused() {
-        let packed = freeze(EMPTY, &manifest()).expect("packed");
+        let packed = freeze(EMPTY, &frozen()).expect("packed");
         let custom = b"\0\x02\x01x";
         let mut other = [EMPTY, custom].concat();
         other.extend_from_slice(&packed[EMPTY.len()..]);
@@ -221,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_byte_of_a_packed_component_can_change_unnoticed() {
-        let packed = freeze(&[EMPTY, b"\0\x02\x01x"].concat(), &manifest()).expect("packed");
+        let packed = freeze(&[EMPTY, b"\0\x02\x01x"].concat(), &frozen()).expect("packed");
         let good = read(&packed, Kind::Masker).expect("a manifest");
         // Inside the manifest a change may be a change of words: the digest of the whole file,
         // pinned or signed, is what holds those.

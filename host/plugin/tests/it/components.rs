@@ -45,8 +45,13 @@ fn build(arguments: &[&str]) {
     assert!(built.success(), "components do not build: {what}");
 }
 
-/// Returns the component of a first-party plugin.
+/// Returns the component of a first-party plugin, packed.
 pub(crate) fn first_party(name: &str) -> PathBuf {
+    packed(&bare(name))
+}
+
+/// Returns the component of a first-party plugin as the compiler made it.
+pub(crate) fn bare(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         build(&[
@@ -68,8 +73,40 @@ pub(crate) fn first_party(name: &str) -> PathBuf {
     target().join(TARGET).join("component").join(file)
 }
 
-/// Returns a broken component of `tests/guests`.
+/// Returns a broken component of `tests/guests`, packed if that can be done at all.
 pub(crate) fn broken(name: &str) -> PathBuf {
+    packed(&bare_broken(name))
+}
+
+/// Packs a component once: compiling it takes a second, and every test is a process.
+fn packed(bare: &Path) -> PathBuf {
+    let stem = bare.file_stem().unwrap().to_string_lossy();
+    let folder = cache().join("packed").join(hex::encode(sha256(bare)));
+    let path = folder.join(format!("{stem}.wasm"));
+    if path.is_file() {
+        return path;
+    }
+    let source = bare.to_owned();
+    // The test's own runtime can't wait for another one on the same thread.
+    let packing = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(plugin::pack(&source, b"[]"))
+    });
+    let Ok((bytes, _)) = packing.join().unwrap() else {
+        return bare.to_owned();
+    };
+    std::fs::create_dir_all(&folder).unwrap();
+    let fresh = folder.join(format!(".{}", std::process::id()));
+    std::fs::write(&fresh, bytes).unwrap();
+    std::fs::rename(&fresh, &path).unwrap();
+    path
+}
+
+/// Returns a broken component as the compiler made it.
+pub(crate) fn bare_broken(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build(&["-p", "guests", "--examples"]));
     target()

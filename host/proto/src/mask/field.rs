@@ -104,6 +104,19 @@ impl FieldMask {
         matches!(self.0, Work::Call(_))
     }
 
+    /// Returns what becomes of a text that stands alone, e.g. in a table; `None`: NULL. What goes
+    /// to a guest comes back as it is.
+    pub fn apply_to_text<'a>(&self, cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        match &self.0 {
+            Work::Keep | Work::Call(_) => Some(cell),
+            Work::Suppress | Work::Deny { .. } => None,
+            Work::Native(native) => match native.apply(Leaf::Text, cell, scratch) {
+                New::Null => None,
+                New::Number(new) | New::Text(new) => Some(new),
+            },
+        }
+    }
+
     pub(crate) const fn work(&self) -> &Work {
         &self.0
     }

@@ -13,6 +13,9 @@ use crate::cli::{EXIT_FAILED, EXIT_USAGE};
 /// What components are compiled for.
 const TARGET: &str = "wasm32-wasip2";
 
+/// Where a project keeps its self-test vectors.
+const VECTORS: &str = "vectors.json";
+
 pub(super) async fn run(args: &BuildArgs) -> Result<(), Failure> {
     if !args.path.join("Cargo.toml").is_file() {
         let why = format!(
@@ -32,7 +35,8 @@ pub(super) async fn run(args: &BuildArgs) -> Result<(), Failure> {
         Some(output) => output.clone(),
         None => args.path.join(format!("{name}.wasm")),
     };
-    pack::pack(&built, &output).await
+    let vectors = args.path.join(VECTORS);
+    pack::pack(&built, &output, vectors.is_file().then_some(vectors.as_path())).await
 }
 
 /// Adds the target to the toolchain, if rustup manages one and it is not there.

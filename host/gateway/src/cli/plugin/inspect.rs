@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use plugin::{Inspection, Manifest, inspect};
+use plugin::{Frozen, Inspection, inspect};
 use serde_json::{Value, json};
 
 use super::{InspectArgs, print};
@@ -25,8 +25,9 @@ pub(super) fn as_json(found: &Inspection) -> Value {
         "bytes": found.bytes,
         "imports": found.imports,
         "refused_imports": found.refused,
-        "packed": found.manifest.is_some(),
-        "manifest": found.manifest,
+        "packed": found.frozen.is_some(),
+        "manifest": found.frozen.as_ref().map(|frozen| &frozen.manifest),
+        "vectors": found.frozen.as_ref().map(|frozen| &frozen.vectors),
     })
 }
 
@@ -39,8 +40,8 @@ pub(super) fn as_text(found: &Inspection) -> String {
     line("kind", found.kind.label());
     line("sha256", &hex::encode(found.sha256));
     line("size", &format!("{} bytes", found.bytes));
-    match &found.manifest {
-        Some(manifest) => describe(manifest, &mut line),
+    match &found.frozen {
+        Some(frozen) => describe(frozen, &mut line),
         None => line("manifest", "none: it was not packed; run `tidegate plugin pack`"),
     }
     for import in &found.imports {
@@ -55,7 +56,8 @@ pub(super) fn as_text(found: &Inspection) -> String {
     text
 }
 
-fn describe(manifest: &Manifest, line: &mut impl FnMut(&str, &str)) {
+fn describe(frozen: &Frozen, line: &mut impl FnMut(&str, &str)) {
+    let manifest = &frozen.manifest;
     line("name", &format!("{} {}", manifest.name, manifest.version));
     line("about", &manifest.summary);
     for want in &manifest.wants {
@@ -66,5 +68,8 @@ fn describe(manifest: &Manifest, line: &mut impl FnMut(&str, &str)) {
     }
     if !manifest.config_schema.is_empty() {
         line("config", "described by a JSON Schema: see --json");
+    }
+    if !frozen.vectors.is_empty() {
+        line("vectors", &format!("{}, run at each load", frozen.vectors.len()));
     }
 }

@@ -1,4 +1,4 @@
-use plugin::{Inspection, Kind, Manifest, Want};
+use plugin::{Frozen, Inspection, Kind, Manifest, Want};
 
 use super::inspect::{as_json, as_text};
 
@@ -12,7 +12,10 @@ fn inspection(manifest: Option<Manifest>) -> Inspection {
             "wasi:http/types@0.2.6".to_owned(),
         ],
         refused: vec!["wasi:http/types@0.2.6".to_owned()],
-        manifest,
+        frozen: manifest.map(|manifest| Frozen {
+            manifest,
+            vectors: Vec::new(),
+        }),
     }
 }
 
