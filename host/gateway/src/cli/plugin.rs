@@ -60,18 +60,19 @@ pub enum PluginCommand {
 }
 
 const NEW_HELP: &str = "\
-The project is in Rust and uses the SDK in sdk/rust of Tidegate's sources. There is no SDK for Python and JavaScript \
-yet.
+The project uses the SDK in the folder sdk of Tidegate's sources.
 
 Exit status: 0, 1 if the folder is there already, 64 for a bad command line, 74 if a file could not be written.
 
 Examples:
   tidegate plugin new iban-mask --kind masker
-  tidegate plugin new siem --kind exporter --path plugins/siem --sdk ../tidegate/sdk/rust";
+  tidegate plugin new siem --kind exporter --path plugins/siem --sdk ../tidegate/sdk
+  tidegate plugin new watch --kind classifier --lang python";
 
 const BUILD_HELP: &str = "\
-Adds the target wasm32-wasip2 with rustup if it is missing, runs cargo, and writes the packed component beside the \
-project's Cargo.toml.
+Calls the language's own tool and packs what it makes, with the project's vectors.json, into NAME.wasm in the project's \
+folder. What is missing is fetched first: for Rust the target wasm32-wasip2 by rustup, for Python componentize-py by pip \
+into build/tools, for JavaScript the project's packages by npm.
 
 Exit status: 0, 1 if it does not build, 64 for a bad command line, 74 if a file could not be written.
 
@@ -146,6 +147,29 @@ pub struct ListArgs {
     pub remote: Remote,
 }
 
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Language {
+    /// Rust, the fastest.
+    Rust,
+    /// Python, by componentize-py.
+    Python,
+    /// JavaScript, by componentize-js.
+    Js,
+}
+
+impl Language {
+    /// Returns its name.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust",
+            Self::Python => "Python",
+            Self::Js => "JavaScript",
+        }
+    }
+}
+
 /// The arguments of `plugin new`.
 #[derive(Args, Debug)]
 pub struct NewArgs {
@@ -155,6 +179,9 @@ pub struct NewArgs {
     /// What it is for.
     #[arg(long, value_enum)]
     pub kind: PluginKind,
+    /// In which language.
+    #[arg(long, value_enum, default_value = "rust")]
+    pub lang: Language,
     /// The project's folder; without it, one with the plugin's name.
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
@@ -172,7 +199,7 @@ pub struct BuildArgs {
     /// Where the packed component goes; without it, into the project's folder.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What cargo is told beside.
+    /// What cargo is told beside; only for Rust.
     #[arg(last = true, value_name = "CARGO")]
     pub cargo: Vec<String>,
 }

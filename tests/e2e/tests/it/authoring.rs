@@ -30,7 +30,7 @@ fn built() -> Result<std::path::PathBuf> {
 fn author(kind: &str, config: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let name = format!("first-{kind}");
-    let sdk = tools::repository().join("sdk/rust");
+    let sdk = tools::repository().join("sdk");
     let sdk = sdk.to_str().context("a path in UTF-8")?;
     let (status, said, errors) = plugin(&["new", &name, "--kind", kind, "--sdk", sdk], folder.path())?;
     ensure!(status == 0, "{said}{errors}");
