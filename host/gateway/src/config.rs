@@ -34,7 +34,7 @@ pub(crate) use ephemeral::PREFIX as EPHEMERAL_PREFIX;
 pub use identity::{HttpKeys, IdentityConfig, KeySource, KindRule};
 pub use introspection::IntrospectionConfig;
 pub use listen::{ListenConfig, TlsConfig};
-pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits, PluginsConfig};
+pub use plugin::{OnFailure, PluginConfig, PluginKind, PluginLimits, PluginsConfig, Source};
 pub use report::{ConfigFault, ConfigFaults};
 pub use resource::{
     HttpConfig, HttpLogin, Login, PostgresConfig, ResourceConfig, ResourceKind, SshAccount, SshConfig,

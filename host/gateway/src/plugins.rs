@@ -1,20 +1,22 @@
 //! The configured plugins: loaded into the sandbox, in use, exchanged while sessions run.
 
 mod active;
+pub mod oci;
 mod reload;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use plugin::{Grants, Kind, Limits, PluginConfig, Plugins, Secret, Trust, TrustedKey};
 
 pub use active::{ActivePlugins, PluginSet};
 pub(crate) use reload::{Reload, Reloaded, on_hangup};
 pub(crate) use watch::watch;
 
-use crate::config::{self, Config, OnFailure, PluginKind, PluginsConfig};
+use crate::config::{self, Config, OnFailure, PluginKind, PluginsConfig, Source};
+use oci::Store;
 
 /// Loads every configured plugin; compiled forms are kept beside the state database.
 ///
@@ -32,8 +34,9 @@ async fn prepare(config: &Config, before: Option<&Plugins>) -> Result<Plugins, V
     let mut wanted = Vec::new();
     let mut faults = Vec::new();
     let trust = trust(&config.vouching).map_err(|error| vec![format!("{error:#}")])?;
+    let store = Store::beside(&config.state.database);
     for plugin in &config.plugins {
-        match translate(plugin) {
+        match translate(plugin, &store).await {
             Ok(plugin) => wanted.push(PluginConfig {
                 trust: trust.clone(),
                 ..plugin
@@ -72,47 +75,62 @@ pub(crate) fn trust(config: &PluginsConfig) -> Result<Trust> {
     })
 }
 
-fn translate(plugin: &config::PluginConfig) -> Result<PluginConfig> {
+/// Puts a plugin's configuration into the host's words; a component in a registry is fetched.
+async fn translate(plugin: &config::PluginConfig, store: &Store) -> Result<PluginConfig> {
     let kind = match plugin.kind {
         PluginKind::Approver => Kind::Approver,
         PluginKind::Classifier => Kind::Classifier,
         PluginKind::Exporter => Kind::Exporter,
         PluginKind::Masker => Kind::Masker,
     };
-    let mut secrets = BTreeMap::new();
-    for (name, reference) in &plugin.secrets {
-        secrets.insert(name.clone(), Secret::new(reference.resolve()?.expose()));
-    }
-    let everywhere = ["0.0.0.0/0", "::/0"];
-    let private = if plugin.allow_private {
-        &everywhere[..]
-    } else {
-        &[]
+    let (source, sha256) = match &plugin.source {
+        Source::File(path) => (path.clone(), plugin.sha256),
+        Source::Registry(reference) => {
+            let stored = store.have(reference).await?;
+            // A pin of the operator's own is held as well.
+            if plugin.sha256.is_some_and(|pinned| pinned != stored.sha256) {
+                let found = hex::encode(stored.sha256);
+                bail!("{reference}: the component has another digest than sha256 says: {found}");
+            }
+            (stored.path, Some(stored.sha256))
+        }
     };
+    let limits = &plugin.limits;
     Ok(PluginConfig {
-        source: plugin.source.clone(),
-        sha256: plugin.sha256,
+        sha256,
         config: plugin.config.clone(),
         limits: Limits {
-            memory_bytes: usize::try_from(plugin.limits.memory)?,
-            deadline: plugin.limits.deadline,
-            faults: plugin.limits.faults,
-            faults_within: plugin.limits.faults_within,
-            ..Limits::for_kind(kind)
+            memory_bytes: usize::try_from(limits.memory)?,
+            deadline: limits.deadline,
+            instances: limits.instances,
+            invocations: limits.calls,
+            faults: limits.faults,
+            faults_within: limits.faults_within,
+            log_lines: limits.log_lines,
         },
         on_failure: match plugin.on_failure {
             OnFailure::Close => plugin::OnFailure::Close,
             OnFailure::Redact => plugin::OnFailure::Redact,
         },
-        grants: Grants {
-            egress: plugin.egress.clone(),
-            allow_private: private
-                .iter()
-                .map(|range| range.parse())
-                .collect::<Result<_, _>>()?,
-            secrets,
-            ..Grants::default()
-        },
-        ..PluginConfig::new(plugin.name.clone(), kind, plugin.source.clone())
+        grants: grants(plugin)?,
+        ..PluginConfig::new(plugin.name.clone(), kind, source)
+    })
+}
+
+fn grants(plugin: &config::PluginConfig) -> Result<Grants> {
+    let mut secrets = BTreeMap::new();
+    for (name, reference) in &plugin.secrets {
+        let mut secret = Secret::new(reference.resolve()?.expose());
+        secret.reveal = plugin.reveal.contains(name);
+        secrets.insert(name.clone(), secret);
+    }
+    let ranges = plugin.allow_private.iter().map(|range| range.parse());
+    Ok(Grants {
+        egress: plugin.egress.clone(),
+        allow_private: ranges.collect::<Result<_, _>>()?,
+        ca_file: plugin.ca_file.clone(),
+        secrets,
+        kv_bytes: plugin.kv.map(usize::try_from).transpose()?,
+        log: plugin.log,
     })
 }

@@ -190,6 +190,8 @@ pub struct Inspection {
     pub kind: Kind,
     /// Everything it imports.
     pub imports: Vec<String>,
+    /// Everything it exports.
+    pub exports: Vec<String>,
     /// The imports that keep it from being loaded.
     pub refused: Vec<String>,
     /// What it says of itself, and what it must give for what; `None` before it is packed.
@@ -210,6 +212,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, ComponentError> {
         kind,
         refused: outline.beyond(kind).map(str::to_owned).collect(),
         imports: outline.imports.into_iter().collect(),
+        exports: outline.exports.into_iter().collect(),
         frozen: frozen(&binary.wasm, kind, path)?,
     })
 }

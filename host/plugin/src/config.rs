@@ -108,6 +108,8 @@ pub struct Limits {
     pub faults: u32,
     /// The time in which they count.
     pub faults_within: Duration,
+    /// Messages of the plugin that are logged in one second; more are dropped and counted.
+    pub log_lines: u32,
 }
 
 impl Limits {
@@ -123,13 +125,24 @@ impl Limits {
         Self {
             memory_bytes: 64 << 20,
             deadline,
-            instances: 16,
-            invocations: 10_000,
+            instances: INSTANCES,
+            invocations: CALLS,
             faults: FAULTS,
             faults_within: FAULTS_WITHIN,
+            log_lines: LOG_LINES,
         }
     }
 }
+
+/// The default number of instances: more than a machine of this size has threads that call.
+pub const INSTANCES: usize = 16;
+
+/// The default number of calls after which an instance is replaced.
+pub const CALLS: u64 = 10_000;
+
+/// The default number of messages logged in one second. A human reads none of them at that rate;
+/// more would only fill the disk.
+pub const LOG_LINES: u32 = 100;
 
 /// The default number of faults that put a plugin into quarantine: more than one bad input makes
 /// by chance, fewer than would tie up its instances for long.

@@ -259,7 +259,7 @@ impl<W: World> Pool<W> {
     /// above has it.
     fn explain(&self, store: &Store<State>, error: &wasmtime::Error, budget: Duration) -> PluginFault {
         let kind = fault::of_call(error, budget);
-        if self.profile.voice.may_speak() {
+        if self.profile.voice.may_speak(self.profile.limits.log_lines) {
             let plugin = self.profile.name.as_str();
             let output = if self.profile.words {
                 store.data().tail.take()

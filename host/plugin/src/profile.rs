@@ -12,10 +12,6 @@ use crate::egress::Policy;
 use crate::kv::Store;
 use crate::meter::Meter;
 
-/// Log lines of one plugin in a second. A human reads none of them at that rate; more would
-/// only fill the disk.
-const LINES_A_SECOND_MAX: u32 = 100;
-
 /// What one log line may hold.
 const LINE_BYTES_MAX: usize = 2 << 10;
 
@@ -40,7 +36,7 @@ pub(crate) struct Profile {
 impl Profile {
     /// Writes a message of the guest into the log, unless there were too many.
     pub(crate) fn log(&self, level: GuestLevel, message: &str) {
-        if !self.voice.may_speak() {
+        if !self.voice.may_speak(self.limits.log_lines) {
             self.meter.lines_dropped.increment(1);
             return;
         }
@@ -76,17 +72,17 @@ pub(crate) enum GuestLevel {
 pub(crate) struct Voice(Mutex<Option<(Instant, u32)>>);
 
 impl Voice {
-    pub(crate) fn may_speak(&self) -> bool {
+    pub(crate) fn may_speak(&self, lines_a_second: u32) -> bool {
         let now = Instant::now();
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *window {
             Some((since, lines)) if now.duration_since(*since) < Duration::from_secs(1) => {
                 *lines += 1;
-                *lines <= LINES_A_SECOND_MAX
+                *lines <= lines_a_second
             }
             _ => {
                 *window = Some((now, 1));
-                true
+                lines_a_second > 0
             }
         }
     }

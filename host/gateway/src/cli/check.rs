@@ -165,20 +165,24 @@ impl Found<'_> {
         });
         for plugin in &config.plugins {
             let key = |key| format!("plugin[{}].{key}", plugin.name);
-            let bytes = match std::fs::read(&plugin.source) {
+            // What a registry has is fetched, and held to its digest, when it is loaded.
+            let Some(source) = plugin.source.file() else {
+                continue;
+            };
+            let bytes = match std::fs::read(source) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    let problem = format!("{} could not be read: {error}", plugin.source.display());
+                    let problem = format!("{} could not be read: {error}", source.display());
                     self.add(key("source"), problem, "build or fetch the component");
                     continue;
                 }
             };
             if !bytes.starts_with(b"\0asm") {
-                let problem = format!("{} is not a WebAssembly component", plugin.source.display());
+                let problem = format!("{} is not a WebAssembly component", source.display());
                 self.add(key("source"), problem, "name the built .wasm file");
             }
             let digest: [u8; 32] = Sha256::digest(&bytes).into();
-            if let Err(error) = plugin::signature::check(&trust, &plugin.source, &digest) {
+            if let Err(error) = plugin::signature::check(&trust, source, &digest) {
                 let remedy = "have the component signed by a key that is trusted";
                 self.add(key("source"), error.to_string(), remedy);
             }

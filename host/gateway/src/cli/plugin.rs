@@ -8,6 +8,7 @@ mod inspect;
 mod list;
 mod new;
 mod pack;
+mod registry;
 mod run;
 mod sign;
 mod table;
@@ -23,6 +24,9 @@ use clap::{Args, Subcommand};
 use super::remote::{Remote, exit_status};
 use super::terminal::Failure;
 use crate::config::PluginKind;
+use crate::plugins::oci::Reference;
+
+pub(crate) use pack::write_whole;
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -51,6 +55,18 @@ pub enum PluginCommand {
     /// Load a component as the gateway would; say "ok" or the first thing that is wrong.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
+    /// Bring a component to a registry.
+    #[command(after_help = PUSH_HELP)]
+    Push(PushArgs),
+    /// Fetch a component from a registry into a file.
+    #[command(after_help = PULL_HELP)]
+    Pull(PullArgs),
+    /// Fetch components from registries into one archive, for a site that reaches none.
+    #[command(after_help = SAVE_HELP)]
+    Save(SaveArgs),
+    /// Put the components of an archive into a gateway's store, or into a registry.
+    #[command(after_help = LOAD_HELP)]
+    Load(LoadArgs),
     /// Show what a masker makes of rows, or a classifier of statements, before and after.
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
@@ -110,6 +126,98 @@ Examples:
   tidegate plugin check redact.wasm --config '{\"pii.ssn\": \"keep-last-4\"}'
   tidegate plugin check splunk-hec.wasm --config @splunk.json --json
   tidegate plugin check ours.wasm --vectors sdk/tck/keep-last.json";
+
+const PUSH_HELP: &str = "\
+The layout is that of the CNCF's Wasm OCI artifact. Signatures in FILE.sig go with it. Prints the reference that a \
+configuration names: by digest, since a tag may be another component tomorrow. Credentials are those that docker login \
+wrote; registries on this machine are spoken to without TLS.
+
+Exit status: 0, 1 if the component or the registry is at fault, 64 for a bad command line, 74 if a file could not be read.
+
+Examples:
+  tidegate plugin push redact.wasm oci://registry.corp/gate/redact:1.0.0";
+
+const PULL_HELP: &str = "\
+Signatures go into FILE.sig.
+
+Exit status: 0, 1 if the registry or what it gives is at fault, 64 for a bad command line, 74 if a file could not be \
+written.
+
+Examples:
+  tidegate plugin pull oci://registry.corp/gate/redact:1.0.0 --output redact.wasm
+  tidegate plugin pull oci://registry.corp/gate/redact@sha256:9f86... --output redact.wasm";
+
+const SAVE_HELP: &str = "\
+The archive is a tar of the OCI image layout.
+
+Exit status: 0, 1 if a registry or what it gives is at fault, 64 for a bad command line, 74 if a file could not be \
+written.
+
+Examples:
+  tidegate plugin save oci://registry.corp/gate/redact:1.0.0 oci://registry.corp/gate/pii:2.1.0 --output plugins.tar";
+
+const LOAD_HELP: &str = "\
+A gateway that finds a component in its store does not ask the registry: its configuration stays as it is, with the \
+registry's name and the digest. Every part is held to its digest.
+
+Exit status: 0, 1 if the archive or a registry is at fault, 64 for a bad command line, 74 if a file could not be read or \
+written.
+
+Examples:
+  tidegate plugin load plugins.tar --config /etc/tidegate/tidegate.toml
+  tidegate plugin load plugins.tar --to oci://registry.inside/gate/plugins";
+
+/// The arguments of `plugin push`.
+#[derive(Args, Debug)]
+pub struct PushArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where it goes.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+}
+
+/// The arguments of `plugin pull`.
+#[derive(Args, Debug)]
+pub struct PullArgs {
+    /// Where it is.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Reference,
+    /// The component's file.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// The arguments of `plugin save`.
+#[derive(Args, Debug)]
+pub struct SaveArgs {
+    /// Where they are.
+    #[arg(value_name = "REFERENCE", required = true)]
+    pub references: Vec<Reference>,
+    /// The archive.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// The arguments of `plugin load`.
+#[derive(Args, Debug)]
+pub struct LoadArgs {
+    /// The archive.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The configuration of the gateway into whose store they go.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "tidegate.toml",
+        conflicts_with = "to"
+    )]
+    pub config: PathBuf,
+    /// The repository into which they go instead.
+    #[arg(long, value_name = "REFERENCE")]
+    pub to: Option<Reference>,
+}
 
 const RUN_HELP: &str = "\
 Rows are CSV with a header, or a JSON array of objects; statements are PostgreSQL, one a line. Fields are tagged with \
@@ -368,6 +476,10 @@ pub async fn command(command: PluginCommand) -> u8 {
         PluginCommand::Sign(args) => sign::sign(&args),
         PluginCommand::Verify(args) => sign::verify(&args),
         PluginCommand::Check(args) => check::run(&args).await,
+        PluginCommand::Push(args) => registry::push(&args).await,
+        PluginCommand::Pull(args) => registry::pull(&args).await,
+        PluginCommand::Save(args) => registry::save(&args).await,
+        PluginCommand::Load(args) => registry::load(&args).await,
         PluginCommand::Run(args) => run::run(&args).await,
         PluginCommand::Bench(args) => bench::run(&args).await,
     };

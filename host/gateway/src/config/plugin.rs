@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use model::PluginName;
-use plugin::{FAULTS, FAULTS_WITHIN};
+use plugin::{AddressRange, CALLS, FAULTS, FAULTS_WITHIN, INSTANCES, INSTANCES_MAX, LOG_LINES};
 use url::Url;
 
 use super::quantity::{duration, name, size};
 use super::report::{Problem, problem};
 use super::section::Section;
 use super::settings::{choice, secret};
+use crate::plugins::oci::Reference;
 use crate::secret::SecretRef;
 
 /// One component: what it is, what it may do, what happens when it fails.
@@ -22,8 +23,8 @@ pub struct PluginConfig {
     pub name: PluginName,
     /// What it is for.
     pub kind: PluginKind,
-    /// The component's file.
-    pub source: PathBuf,
+    /// Where the component is.
+    pub source: Source,
     /// The SHA-256 the file must have; `None` takes the file as it is.
     pub sha256: Option<[u8; 32]>,
     /// What the plugin is configured with: a JSON object.
@@ -36,8 +37,36 @@ pub struct PluginConfig {
     pub egress: Vec<String>,
     /// The secrets it may use, by the name it knows them under.
     pub secrets: Vec<(String, SecretRef)>,
-    /// Whether its requests may reach private and loopback addresses.
-    pub allow_private: bool,
+    /// Those of the secrets that it may see itself.
+    pub reveal: Vec<String>,
+    /// The private and loopback ranges that its requests may reach, e.g. `10.20.0.0/16`.
+    pub allow_private: Vec<String>,
+    /// A file of authorities that its requests trust beside the system's own, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Bytes of storage that outlives an instance; `None` for none.
+    pub kv: Option<u64>,
+    /// Whether the words of a masker's or classifier's messages are logged, not their length alone.
+    pub log: bool,
+}
+
+/// Where a component is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A registry; always by the digest of a manifest.
+    Registry(Reference),
+}
+
+impl Source {
+    /// Returns the file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Registry(_) => None,
+        }
+    }
 }
 
 /// What holds for all components.
@@ -90,6 +119,12 @@ pub struct PluginLimits {
     pub memory: u64,
     /// Time for one call.
     pub deadline: Duration,
+    /// How many instances live at once.
+    pub instances: usize,
+    /// An instance is replaced after about so many calls.
+    pub calls: u64,
+    /// Messages logged in one second.
+    pub log_lines: u32,
     /// So many faults put it into quarantine.
     pub faults: u32,
     /// If they come within this time.
@@ -154,7 +189,8 @@ pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<PluginConfig> 
         source(text, folder)
     });
     let sha256 = section.parse("sha256", digest);
-    if !section.has("sha256") {
+    let is_file = source.as_ref().is_none_or(|source| source.file().is_some());
+    if is_file && !section.has("sha256") {
         section.report.warning(
             Some(section.span.clone()),
             section.key("sha256"),
@@ -172,10 +208,22 @@ pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<PluginConfig> 
     let on_failure = on_failure(&section, kind);
     let egress = section.list("egress", origin);
     let secrets = section.texts("secrets", |text| secret(text, folder));
-    let allow_private = section.flag("allow_private");
-    for key in ["egress", "secrets", "allow_private"] {
+    let reveal = section.list("reveal", |text| {
+        match secrets.iter().any(|(name, _)| name == text) {
+            true => Ok(text.to_owned()),
+            false => Err(problem(
+                "is none of this plugin's secrets",
+                "name one of its secrets",
+            )),
+        }
+    });
+    let allow_private = allow_private(&section);
+    let ca_file = section.parse("ca_file", |text| Ok::<_, Problem>(folder.join(text)));
+    let kv = section.parse("kv", size(1..=64 * 1024 * 1024));
+    let log = section.flag("log");
+    for key in ["egress", "secrets", "reveal", "allow_private", "ca_file", "kv"] {
         if let Some(kind) = kind.filter(|kind| !kind.has_network() && section.has(key)) {
-            let what = format!("a {} has no network and no secrets", kind.label());
+            let what = format!("a {} has no network, no secrets and no storage", kind.label());
             section.fault(key, problem(what, "take this key out"));
         }
     }
@@ -190,21 +238,45 @@ pub(super) fn read(section: Section<'_>, folder: &Path) -> Option<PluginConfig> 
         on_failure,
         egress,
         secrets,
+        reveal,
         allow_private,
+        ca_file,
+        kv,
+        log,
     })
 }
 
-fn source(text: &str, folder: &Path) -> Result<PathBuf, Problem> {
+/// Reads `true` for every range, or a list of ranges.
+fn allow_private(section: &Section<'_>) -> Vec<String> {
+    if section.is_list("allow_private") {
+        return section.list("allow_private", |text| match text.parse::<AddressRange>() {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(problem(error.to_string(), "write a range, e.g. \"10.20.0.0/16\"")),
+        });
+    }
+    let everywhere = ["0.0.0.0/0", "::/0"].map(str::to_owned);
+    if section.flag("allow_private") {
+        everywhere.to_vec()
+    } else {
+        Vec::new()
+    }
+}
+
+fn source(text: &str, folder: &Path) -> Result<Source, Problem> {
+    let remedy = "write source = \"file:PATH\", or source = \"oci://REGISTRY/REPOSITORY@sha256:DIGEST\"";
     match text.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => Ok(folder.join(path)),
-        Some(("oci", _)) => Err(problem(
-            "plugins from a registry are not built yet",
-            "fetch the component and write source = \"file:PATH\"",
-        )),
-        _ => Err(problem(
-            "is not a place of a plugin",
-            "write source = \"file:PATH\"",
-        )),
+        Some(("file", path)) if !path.is_empty() => Ok(Source::File(folder.join(path))),
+        Some(("oci", _)) => {
+            let reference: Reference = text.parse().map_err(|why: String| problem(why, remedy))?;
+            match reference.digest() {
+                Some(_) => Ok(Source::Registry(reference)),
+                None => Err(problem(
+                    "names a tag, behind which anything may be tomorrow",
+                    "write the digest that `tidegate plugin push` or `pull` prints: @sha256:…",
+                )),
+            }
+        }
+        _ => Err(problem("is not a place of a plugin", remedy)),
     }
 }
 
@@ -226,6 +298,9 @@ fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
             Some(kind) if kind.has_network() => NETWORK_DEADLINE,
             _ => COMPUTE_DEADLINE,
         },
+        instances: INSTANCES,
+        calls: CALLS,
+        log_lines: LOG_LINES,
         faults: FAULTS,
         faults_within: FAULTS_WITHIN,
     };
@@ -238,6 +313,15 @@ fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
     let deadline_range = Duration::from_millis(1)..=Duration::from_mins(1);
     if let Some(deadline) = section.parse("deadline", duration(deadline_range)) {
         limits.deadline = deadline;
+    }
+    if let Some(instances) = section.number("instances", 1..=INSTANCES_MAX as u64) {
+        limits.instances = usize::try_from(instances).unwrap_or(INSTANCES);
+    }
+    if let Some(calls) = section.number("calls", 1..=1_000_000_000) {
+        limits.calls = calls;
+    }
+    if let Some(lines) = section.number("log_lines", 0..=10_000) {
+        limits.log_lines = u32::try_from(lines).unwrap_or(LOG_LINES);
     }
     if let Some(faults) = section.number("faults", 1..=1_000_000) {
         limits.faults = u32::try_from(faults).unwrap_or(FAULTS);

@@ -116,6 +116,13 @@ impl<'a> Section<'a> {
         self.parse(key, parse)
     }
 
+    /// Returns whether a key has a list.
+    pub(super) fn is_list(&self, key: &str) -> bool {
+        self.table
+            .get(key)
+            .is_some_and(|value| value.get_ref().is_array())
+    }
+
     /// Reads `true` or `false`; absent is `false`.
     pub(super) fn flag(&self, key: &'static str) -> bool {
         let Some(value) = self.take(key) else {

@@ -4,7 +4,7 @@
 //! Whatever fails before the exchange changes nothing.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metrics::{Counter, counter};
@@ -54,7 +54,8 @@ impl Reload {
     /// components in use. `None` where the operator does not want them watched.
     pub(super) async fn watched(&self) -> Option<Vec<PathBuf>> {
         let config = self.config.lock().await;
-        let components = config.plugins.iter().map(|plugin| plugin.source.clone());
+        let components = config.plugins.iter().filter_map(|plugin| plugin.source.file());
+        let components = components.map(Path::to_owned);
         let files = std::iter::once(config.file.clone()).chain(components);
         config.vouching.watch.then(|| files.collect())
     }

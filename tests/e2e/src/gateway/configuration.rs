@@ -102,6 +102,8 @@ pub struct Plugin {
     pub name: String,
     /// The component of the broken guests that it is, e.g. `masker`.
     pub guest: Option<&'static str>,
+    /// The component's file, where it is neither.
+    pub file: Option<PathBuf>,
     /// `masker`, `classifier`, `approver` or `exporter`.
     pub kind: &'static str,
     /// Its own configuration, as a TOML value.
@@ -119,6 +121,7 @@ impl Plugin {
         Self {
             name: name.to_owned(),
             guest: None,
+            file: None,
             kind,
             config: config.to_owned(),
             lines: String::new(),
@@ -149,7 +152,17 @@ impl Plugin {
         self
     }
 
+    /// Returns the plugin with a component that was built elsewhere.
+    #[must_use]
+    pub fn built(mut self, component: PathBuf) -> Self {
+        self.file = Some(component);
+        self
+    }
+
     fn component(&self) -> Result<PathBuf> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
         self.guest
             .map_or_else(|| tools::component(&self.name), tools::guest)
     }

@@ -146,10 +146,10 @@ fn a_signed_component_is_taken_and_with_one_byte_changed_it_is_not() -> Result<(
     let (status, said, errors) = plugin(&verify, folder.path())?;
     ensure!(status == 0 && said.starts_with("ok: key "), "{said}{errors}");
 
-    // A byte of text inside: a component still, but not the one that was signed.
+    // A byte of a vector: a component still, but not the one that was signed.
     let path = folder.path().join("redact.wasm");
     let mut bytes = fs::read(&path)?;
-    let place = bytes.windows(9).position(|window| window == b"keep-last");
+    let place = bytes.windows(9).rposition(|window| window == b"keep-last");
     bytes[place.context("redact knows keep-last")?] ^= 1;
     fs::write(&path, bytes)?;
     let (status, _, errors) = plugin(&verify, folder.path())?;

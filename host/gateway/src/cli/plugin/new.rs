@@ -53,10 +53,7 @@ impl Template {
             ),
             (PluginKind::Classifier, _) => (
                 "Remarks the use of watched tables.",
-                (
-                    r#"{"watched": ["salaries"]}"#,
-                    r#"{ watched = ["salaries"] }"#,
-                ),
+                (r#"{"watched": ["salaries"]}"#, r#"{ watched = ["salaries"] }"#),
             ),
             (PluginKind::Exporter, _) => ("Posts the journal's entries to an address.", REMOTE),
             (PluginKind::Approver, _) => ("Posts questions to an address.", REMOTE),
@@ -182,8 +179,9 @@ fn check_name(name: &str) -> Result<(), Failure> {
 /// Returns where the folder `sdk` is: as told, else in the source tree that the working folder or
 /// this program stands in.
 fn sdk(told: Option<&Path>) -> Result<PathBuf, Failure> {
-    let is_sdk =
-        |folder: &Path| folder.join("rust/src/masker.rs").is_file() && folder.join("wit/worlds.wit").is_file();
+    let is_sdk = |folder: &Path| {
+        folder.join("rust/src/masker.rs").is_file() && folder.join("wit/worlds.wit").is_file()
+    };
     let found = match told {
         Some(folder) => is_sdk(folder).then(|| folder.to_owned()),
         None => [std::env::current_dir(), std::env::current_exe()]

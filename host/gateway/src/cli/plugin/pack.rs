@@ -45,7 +45,11 @@ pub(super) async fn pack(file: &Path, output: &Path, from: Option<&Path>) -> Res
 
 /// Writes a file whole or not at all: a gateway may load it at any moment.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::new(EXIT_IO, format!("{}: {error}", path.display()));
+    write_whole(path, bytes).map_err(|error| Failure::new(EXIT_IO, format!("{}: {error}", path.display())))
+}
+
+/// As [`write`], for others.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
@@ -54,5 +58,5 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         // What is left of it is worth nothing; that it can't be removed changes nothing.
         let _ = std::fs::remove_file(partial);
     }
-    written.map_err(failed)
+    written
 }

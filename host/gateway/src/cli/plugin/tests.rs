@@ -11,6 +11,7 @@ fn inspection(manifest: Option<Manifest>) -> Inspection {
             "tidegate:host/log@0.1.0".to_owned(),
             "wasi:http/types@0.2.6".to_owned(),
         ],
+        exports: vec!["tidegate:masker/masker@0.1.0".to_owned()],
         refused: vec!["wasi:http/types@0.2.6".to_owned()],
         frozen: manifest.map(|manifest| Frozen {
             manifest,

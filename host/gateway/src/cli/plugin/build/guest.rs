@@ -99,7 +99,10 @@ impl Project {
         let sdk = self.folder.join(&self.own.sdk);
         let contract = sdk.join("../wit");
         if !contract.join("worlds.wit").is_file() {
-            let why = format!("{}: this is not the folder sdk of Tidegate's sources", sdk.display());
+            let why = format!(
+                "{}: this is not the folder sdk of Tidegate's sources",
+                sdk.display()
+            );
             return Err(Failure::new(EXIT_USAGE, why));
         }
         let wit = self.folder.join("build/wit");
@@ -121,10 +124,15 @@ impl Project {
 
     fn python(&self, wit: &Path, output: &Path) -> Result<(), Failure> {
         let mut componentize = Command::new(self.componentize_py()?);
-        componentize.arg("-d").arg(wit).args(["-w", &self.world(), "componentize"]);
+        componentize
+            .arg("-d")
+            .arg(wit)
+            .args(["-w", &self.world(), "componentize"]);
         // Without this it wants files and sockets, which no plugin has.
         componentize.args(["--stub-wasi", "app", "-p", "."]);
-        componentize.arg("-p").arg(self.folder.join(&self.own.sdk).join("python"));
+        componentize
+            .arg("-p")
+            .arg(self.folder.join(&self.own.sdk).join("python"));
         componentize.arg("-o").arg(output);
         self.step("componentize-py", &mut componentize)
     }
@@ -142,9 +150,17 @@ impl Project {
             return Ok("componentize-py".into());
         }
         say(&format!("fetching {version} with pip into {}", tools.display()));
-        self.step("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&tools))?;
+        self.step(
+            "python3 -m venv",
+            Command::new("python3").args(["-m", "venv"]).arg(&tools),
+        )?;
         let mut pip = Command::new(tools.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", COMPONENTIZE_PY]);
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            COMPONENTIZE_PY,
+        ]);
         self.step("pip install", &mut pip)?;
         Ok(own)
     }
@@ -156,7 +172,11 @@ impl Project {
             self.step("npm install", Command::new("npm").args(["install", "--silent"]))?;
         }
         let mut node = Command::new("node");
-        node.arg(build).arg("app.js").arg(wit).arg(self.world()).arg(output);
+        node.arg(build)
+            .arg("app.js")
+            .arg(wit)
+            .arg(self.world())
+            .arg(output);
         self.step("componentize-js", &mut node)
     }
 
@@ -180,7 +200,10 @@ fn parsed<T, E: std::fmt::Display>(
 ) -> Result<T, Failure> {
     let text = crate::cli::plugin::trial::read(file, PROJECT_BYTES_MAX)?;
     parse(&String::from_utf8_lossy(&text)).map_err(|error| {
-        let why = format!("{}: {error}; make a project with `tidegate plugin new`", file.display());
+        let why = format!(
+            "{}: {error}; make a project with `tidegate plugin new`",
+            file.display()
+        );
         Failure::new(EXIT_USAGE, why)
     })
 }
