@@ -10,7 +10,8 @@ from . import _world
 from ._plugin import Failure
 from ._world import Err
 
-_types = _world.module("imports.wasi_http_types")
+# The build gives WASI's packages another name while Python's own needs are stubbed.
+_types = _world.module("imports.w4si_http_types")
 _handler = _world.module("imports.outgoing_handler")
 
 # Answers of APIs are small, and the guest's memory is not.

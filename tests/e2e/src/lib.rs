@@ -19,6 +19,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod provider;
 pub mod receiver;
+pub mod registry;
 pub mod service;
 pub mod ssh;
 pub mod tools;

@@ -5,6 +5,7 @@ mod binding;
 mod clients;
 mod connections;
 mod console;
+mod distribution;
 mod ephemeral;
 mod estimate;
 mod evidence;

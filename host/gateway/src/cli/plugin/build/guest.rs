@@ -13,6 +13,11 @@ use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
 /// What turns Python into a component, pinned: each release links its own Python.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 
+/// What WASI is called while Python's own need of it is stubbed: the stubs take whatever is called
+/// `wasi:`, the plugin's requests included. As long as the true name, so that it can be put into
+/// its place in the component.
+const ALIAS: (&str, &str) = ("w4si:", "wasi:");
+
 /// The largest file that describes a project.
 const PROJECT_BYTES_MAX: u64 = 1 << 20;
 
@@ -110,6 +115,11 @@ impl Project {
             std::fs::remove_dir_all(&wit).map_err(|error| unwritable(&wit, &error))?;
         }
         copy(&sdk.join("wit"), &wit)?;
+        if self.tongue == Tongue::Python {
+            for file in ["worlds.wit", "deps/http/http.wit", "deps/io/io.wit"] {
+                replace(&wit.join(file), ALIAS.1, ALIAS.0)?;
+            }
+        }
         copy(&contract.join("deps"), &wit.join("deps"))?;
         let worlds = wit.join("deps/contract");
         std::fs::create_dir_all(&worlds)
@@ -134,7 +144,13 @@ impl Project {
             .arg("-p")
             .arg(self.folder.join(&self.own.sdk).join("python"));
         componentize.arg("-o").arg(output);
-        self.step("componentize-py", &mut componentize)
+        self.step("componentize-py", &mut componentize)?;
+        // With the package's name, so that no text of the plugin's own is met.
+        for package in ["http/", "io/"] {
+            let [alias, name] = [ALIAS.0, ALIAS.1].map(|namespace| format!("{namespace}{package}"));
+            replace(output, &alias, &name)?;
+        }
+        Ok(())
     }
 
     /// Returns the tool: the project's own, else that of the path, else it is fetched.
@@ -206,6 +222,21 @@ fn parsed<T, E: std::fmt::Display>(
         );
         Failure::new(EXIT_USAGE, why)
     })
+}
+
+/// Replaces a text by another one wherever it stands in a file.
+fn replace(file: &Path, from: &str, to: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| unwritable(file, &error);
+    let bytes = std::fs::read(file).map_err(failed)?;
+    let mut replaced = Vec::with_capacity(bytes.len());
+    let mut rest = &bytes[..];
+    while let Some(at) = memchr::memmem::find(rest, from.as_bytes()) {
+        replaced.extend_from_slice(&rest[..at]);
+        replaced.extend_from_slice(to.as_bytes());
+        rest = &rest[at + from.len()..];
+    }
+    replaced.extend_from_slice(rest);
+    std::fs::write(file, replaced).map_err(failed)
 }
 
 /// Copies a folder with all that is in it.
