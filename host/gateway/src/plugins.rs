@@ -75,6 +75,18 @@ pub(crate) fn trust(config: &PluginsConfig) -> Result<Trust> {
     })
 }
 
+/// Returns what one of a gateway's plugins is loaded with.
+///
+/// # Errors
+/// When a secret, a key or the component itself can't be had.
+pub(crate) async fn wanted(config: &Config, plugin: &config::PluginConfig) -> Result<PluginConfig> {
+    let translated = translate(plugin, &Store::beside(&config.state.database)).await?;
+    Ok(PluginConfig {
+        trust: trust(&config.vouching)?,
+        ..translated
+    })
+}
+
 /// Puts a plugin's configuration into the host's words; a component in a registry is fetched.
 async fn translate(plugin: &config::PluginConfig, store: &Store) -> Result<PluginConfig> {
     let kind = match plugin.kind {

@@ -16,6 +16,7 @@ pub mod egress;
 mod engine;
 mod exporter;
 mod fault;
+mod grant;
 mod host;
 mod kv;
 mod limiter;

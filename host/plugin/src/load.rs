@@ -23,14 +23,15 @@ use crate::approver::{Approver, ApproverWorld};
 use crate::cache::{self, Cache};
 use crate::classifier::{ClassifierWorld, Classifiers};
 use crate::component::{self, Binary};
-use crate::config::{DEADLINE_MAX, INSTANCES_MAX, Kind, MEMORY_BYTES_MAX, PluginConfig};
+use crate::config::{DEADLINE_MAX, Grants, INSTANCES_MAX, Kind, MEMORY_BYTES_MAX, PluginConfig};
 use crate::egress::{self, Origin, Policy};
 use crate::engine::Engines;
 use crate::exporter::{Exporter, ExporterWorld};
+use crate::grant;
 use crate::host;
 use crate::kv::{MemoryStore, Store as KvStore};
 use crate::manifest::section::Frozen;
-use crate::manifest::{Manifest, schema};
+use crate::manifest::{Manifest, Want, schema};
 use crate::masker::{Masker, MaskerWorld, Maskers};
 use crate::meter::Meter;
 use crate::pool::{Pool, World};
@@ -77,6 +78,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Returns what it wants, each with whether it is granted.
+    pub fn wants(&self) -> impl Iterator<Item = (&Want, bool)> {
+        let grants = &self.config.grants;
+        self.manifest
+            .wants
+            .iter()
+            .map(|want| (want, want.is_granted(grants)))
+    }
+
     /// Returns the most memory that an instance was seen with after a call, in bytes.
     #[must_use]
     pub fn memory_max(&self) -> usize {
@@ -258,7 +268,7 @@ struct Loading<'b> {
 impl Loading<'_> {
     async fn one(&mut self, config: PluginConfig) -> Result<(), Vec<LoadProblem>> {
         let config = Arc::new(config);
-        let profile = Arc::new(profile(&config, &self.kv)?);
+        let mut profile = profile(&config, &self.kv)?;
         let binary = self.read(&config).await.map_err(|problem| vec![problem])?;
         if self
             .before
@@ -269,6 +279,8 @@ impl Loading<'_> {
         let compiled = self.compiled(&config, binary).await;
         let compiled = compiled.map_err(|problem| vec![problem])?;
         let Frozen { manifest, vectors } = compiled.frozen;
+        profile.narrow(&config.grants, &manifest.wants)?;
+        let profile = Arc::new(profile);
         check_config(&manifest, &profile, &compiled.pre).await?;
         rehearse::rehearse(&config.name, config.kind, &compiled.pre, &vectors)
             .await
@@ -411,16 +423,11 @@ fn profile(config: &PluginConfig, kv: &Arc<dyn KvStore>) -> Result<Profile, Vec<
             &format!("a {} reaches nothing: no egress, secrets or kv", config.kind),
         ));
     }
-    let mut origins = Vec::new();
-    for origin in &grants.egress {
-        match Origin::parse(origin) {
-            Ok(origin) => origins.push(origin),
-            Err(error) => problems.push(key("grant.egress", &format!("{origin}: {error}"))),
-        }
-    }
     let tls = egress::tls_config(grants.ca_file.as_deref())
         .map_err(|error| problems.push(key("grant.ca_file", &error.to_string())));
     let Ok(tls) = tls else { return Err(problems) };
+    let policy = policy(grants.clone(), tls).map_err(|found| problems.extend(found));
+    let Ok(policy) = policy else { return Err(problems) };
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -429,18 +436,53 @@ fn profile(config: &PluginConfig, kv: &Arc<dyn KvStore>) -> Result<Profile, Vec<
         kind: config.kind,
         limits,
         config: json,
-        policy: Arc::new(Policy {
-            origins,
-            allow_private: grants.allow_private.clone(),
-            secrets: grants.secrets.clone(),
-            tls,
-        }),
+        policy: Arc::new(policy),
         kv: Arc::clone(kv),
         kv_bytes: grants.kv_bytes,
         meter: Meter::new(&config.name, config.kind),
         declared: OnceLock::new(),
         words: grants.log || store::waits(config.kind),
         voice: Voice::default(),
+    })
+}
+
+impl Profile {
+    /// Leaves of what is granted what is wanted, too.
+    fn narrow(&mut self, granted: &Grants, wants: &[Want]) -> Result<(), Vec<LoadProblem>> {
+        let effective = grant::effective(granted, wants);
+        let unwanted = grant::unwanted(granted, &effective);
+        if !unwanted.is_empty() {
+            let (plugin, granted) = (self.name.as_str(), unwanted.join(", "));
+            tracing::warn!(
+                plugin,
+                granted,
+                "not given: the plugin's manifest does not ask for it"
+            );
+        }
+        self.policy = Arc::new(policy(effective.clone(), self.policy.tls.clone())?);
+        self.kv_bytes = effective.kv_bytes;
+        self.words = effective.log || store::waits(self.kind);
+        Ok(())
+    }
+}
+
+fn policy(grants: Grants, tls: Arc<rustls::ClientConfig>) -> Result<Policy, Vec<LoadProblem>> {
+    let mut origins = Vec::new();
+    let mut problems = Vec::new();
+    for origin in &grants.egress {
+        match Origin::parse(origin) {
+            Ok(origin) => origins.push(origin),
+            Err(error) => problems.push(key("grant.egress", &format!("{origin}: {error}"))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Policy {
+        origins,
+        allow_private: grants.allow_private,
+        secrets: grants.secrets,
+        tls,
     })
 }
 

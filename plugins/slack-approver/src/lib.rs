@@ -136,7 +136,11 @@ impl Plugin for SlackApprover {
     fn describe(manifest: &mut Manifest) {
         manifest.config_schema = include_str!("schema.json").to_owned();
         manifest.wants = vec![
-            Want::new("egress", API, "Slack's API, or the origin in `api`."),
+            Want::new(
+                "egress",
+                "*",
+                "Slack's API, https://slack.com unless `api` names another.",
+            ),
             Want::new("secret", "*", "Sends the token in `token`."),
             Want::new(
                 "secret",

@@ -36,7 +36,7 @@ mod list;
 pub mod masker;
 
 pub use list::GUESTS;
-use tidegate_sdk::{Issue, Manifest};
+use tidegate_sdk::{Issue, Manifest, Want};
 
 /// One guest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -105,12 +105,13 @@ struct Config {
 /// What every component says of itself.
 #[must_use]
 pub fn manifest() -> Manifest {
+    let want = |kind: &str| Want::new(kind, "*", "To misbehave with it.");
     Manifest {
         name: "guest".to_owned(),
         version: "0.0.0".to_owned(),
         summary: "Misbehaves.".to_owned(),
         config_schema: String::new(),
-        wants: Vec::new(),
+        wants: ["egress", "secret", "reveal", "kv", "log"].map(want).into(),
         metrics: Vec::new(),
         attrs: Vec::new(),
     }

@@ -118,14 +118,15 @@ Examples:
 const CHECK_HELP: &str = "\
 Checks that it is a component of one kind, imports nothing its kind may not have, compiles, has a manifest that is \
 its own, does what its self-test vectors say, and takes the configuration. What it wants to reach is listed: nothing is \
-granted by a check.
+granted by a check, but what --gateway grants.
 
 Exit status: 0 if it could be loaded, 1 if not, 64 for a bad command line.
 
 Examples:
   tidegate plugin check redact.wasm --config '{\"pii.ssn\": \"keep-last-4\"}'
   tidegate plugin check splunk-hec.wasm --config @splunk.json --json
-  tidegate plugin check ours.wasm --vectors sdk/tck/keep-last.json";
+  tidegate plugin check plugins/pii.wasm --gateway /etc/tidegate/tidegate.toml
+  tidegate plugin check ours.wasm --vectors vectors.json";
 
 const PUSH_HELP: &str = "\
 The layout is that of the CNCF's Wasm OCI artifact. Signatures in FILE.sig go with it. Prints the reference that a \
@@ -389,6 +390,10 @@ pub struct CheckArgs {
     /// The configuration as JSON, or @FILE with it.
     #[arg(long, default_value = "{}", value_name = "JSON")]
     pub config: String,
+    /// A gateway's configuration that has the file as a source: its configuration, limits and grants
+    /// are those that count.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub gateway: Option<PathBuf>,
     /// Vectors to hold it to beside its own.
     #[arg(long, value_name = "FILE")]
     pub vectors: Option<PathBuf>,

@@ -1,4 +1,5 @@
 mod channels;
+mod grants;
 mod people;
 mod resources;
 mod values;

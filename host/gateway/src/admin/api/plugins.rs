@@ -43,6 +43,23 @@ pub(crate) struct PluginBody {
     pub(crate) faults: u64,
     /// Whether it failed too often and is not called for a while.
     pub(crate) quarantined: bool,
+    /// The most memory that an instance of it had, in bytes.
+    pub(crate) memory_max_bytes: u64,
+    /// What it wants to reach. What is not granted it does not have.
+    pub(crate) wants: Vec<WantBody>,
+}
+
+/// Something that a plugin wants to reach.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WantBody {
+    /// `egress`, `secret`, `reveal`, `kv` or `log`.
+    pub(crate) kind: String,
+    /// Which; `*` where its configuration decides.
+    pub(crate) value: String,
+    /// Why, in its own words. Not to be believed.
+    pub(crate) reason: String,
+    /// Whether the operator grants it.
+    pub(crate) granted: bool,
 }
 
 /// Lists the plugins.
@@ -119,9 +136,20 @@ pub(crate) fn plugins(site: &Site) -> Vec<PluginBody> {
                 calls: counted(&metrics, "tidegate_plugin_calls_total", name),
                 faults: counted(&metrics, "tidegate_plugin_faults_total", name),
                 quarantined: counted(&metrics, "tidegate_plugin_quarantined", name) > 0,
+                memory_max_bytes: plugin.memory_max() as u64,
+                wants: plugin.wants().map(want).collect(),
             }
         })
         .collect()
+}
+
+fn want((want, granted): (&plugin::Want, bool)) -> WantBody {
+    WantBody {
+        kind: want.kind.clone(),
+        value: want.value.clone(),
+        reason: want.reason.clone(),
+        granted,
+    }
 }
 
 /// Adds up the counter `metric` of one plugin, whatever its other labels, out of the text for

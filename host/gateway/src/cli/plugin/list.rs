@@ -23,6 +23,7 @@ pub(super) async fn run(args: &ListArgs) -> Result<(), Failure> {
             "state",
             "calls",
             "faults",
+            "not granted",
             "sha256",
         ],
         &rows,
@@ -44,6 +45,19 @@ fn row(plugin: &Value) -> Vec<String> {
         state.to_owned(),
         text(&plugin["calls"]),
         text(&plugin["faults"]),
+        not_granted(&plugin["wants"]),
         text(&plugin["sha256"]).chars().take(12).collect(),
     ]
+}
+
+/// Returns what a plugin wants and does not have.
+fn not_granted(wants: &Value) -> String {
+    let wants = wants.as_array().map_or(&[][..], Vec::as_slice);
+    let missing = wants.iter().filter(|want| want["granted"] == false);
+    let words = missing.map(|want| format!("{} {}", text(&want["kind"]), text(&want["value"])));
+    let words: Vec<String> = words.collect();
+    if words.is_empty() {
+        return "-".to_owned();
+    }
+    words.join(", ")
 }

@@ -92,7 +92,12 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
     (
         "file:plugins/redact.wasm",
         "oci://r/redact@sha256:00",
-        "plugins from a registry are not built yet",
+        "it names no registry",
+    ),
+    (
+        "file:plugins/redact.wasm",
+        "oci://r.corp/redact:1.0",
+        "names a tag, behind which anything may be tomorrow",
     ),
     ("64MiB", "64MB", "\"64MB\" is not a size"),
     ("20ms", "20 ms", "\"20 ms\" is not a duration"),

@@ -280,6 +280,8 @@ fn lists(text: &str) -> Vec<(&'static str, String)> {
         calls: 3,
         faults: 1,
         quarantined: false,
+        memory_max_bytes: 1 << 20,
+        wants: Vec::new(),
     };
     let plugins = PluginsPage {
         shell: shell(text),
