@@ -6,47 +6,48 @@
 
 mod introduce;
 pub(crate) mod pack;
+mod prepare;
 mod problem;
 mod rehearse;
+mod set;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::PluginName;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::approver::{Approver, ApproverWorld};
 use crate::cache::{self, Cache};
 use crate::classifier::{ClassifierWorld, Classifiers};
 use crate::component::{self, Binary};
-use crate::config::{DEADLINE_MAX, Grants, INSTANCES_MAX, Kind, MEMORY_BYTES_MAX, PluginConfig};
-use crate::egress::{self, Origin, Policy};
+use crate::config::{Kind, PluginConfig};
 use crate::engine::Engines;
 use crate::exporter::{Exporter, ExporterWorld};
-use crate::grant;
 use crate::host;
 use crate::kv::{MemoryStore, Store as KvStore};
 use crate::manifest::section::Frozen;
 use crate::manifest::{Manifest, Want, schema};
 use crate::masker::{Masker, MaskerWorld, Maskers};
-use crate::meter::Meter;
 use crate::pool::{Pool, World};
-use crate::profile::{Profile, Voice};
+use crate::profile::Profile;
 use crate::signature;
-use crate::store::{self, State};
+use crate::store::State;
 use crate::vector::Vector;
 
 pub use problem::{LoadError, LoadProblem};
 
-/// The largest configuration. The contract says so.
-const CONFIG_BYTES_MAX: usize = 1 << 20;
+use prepare::profile;
+use set::Set;
 
-/// The least memory that makes sense: a Rust guest starts with about 1 MiB.
-const MEMORY_BYTES_MIN: usize = 1 << 20;
+/// How long compiling one component may take: ten times what the largest run time of a language
+/// needs on a small machine. A reload waits for it, and meanwhile no other one begins.
+const COMPILE_TIME_MAX: Duration = Duration::from_mins(2);
 
 /// All loaded plugins: one set, which never changes. Reloading makes another.
 pub struct Plugins {
@@ -208,53 +209,6 @@ impl Plugins {
     }
 }
 
-#[derive(Default)]
-struct Set {
-    maskers: HashMap<PluginName, Arc<Masker>>,
-    classifiers: HashMap<PluginName, Arc<Pool<ClassifierWorld>>>,
-    exporters: HashMap<PluginName, Arc<Exporter>>,
-    approvers: HashMap<PluginName, Arc<Approver>>,
-    loaded: Vec<Loaded>,
-}
-
-impl Set {
-    /// Takes a plugin over from another set; returns whether that has one that is just like it.
-    fn take_over(&mut self, before: &Self, config: &PluginConfig, sha256: &[u8; 32]) -> bool {
-        let name = &config.name;
-        let same = |loaded: &&Loaded| loaded.sha256 == *sha256 && *loaded.config == *config;
-        let Some(loaded) = before.loaded.iter().find(same) else {
-            return false;
-        };
-        let taken = match config.kind {
-            Kind::Masker => take(&mut self.maskers, &before.maskers, name, |masker| &masker.pool),
-            Kind::Classifier => take(&mut self.classifiers, &before.classifiers, name, |pool| pool),
-            Kind::Exporter => take(&mut self.exporters, &before.exporters, name, Exporter::pool),
-            Kind::Approver => take(&mut self.approvers, &before.approvers, name, Approver::pool),
-        };
-        if taken {
-            self.loaded.push(Loaded {
-                kept: true,
-                ..loaded.clone()
-            });
-        }
-        taken
-    }
-}
-
-/// Takes one plugin over, unless it is in quarantine.
-fn take<T, W: World>(
-    to: &mut HashMap<PluginName, Arc<T>>,
-    from: &HashMap<PluginName, Arc<T>>,
-    name: &PluginName,
-    pool: fn(&T) -> &Pool<W>,
-) -> bool {
-    let Some(plugin) = from.get(name).filter(|plugin| !pool(plugin).is_quarantined()) else {
-        return false;
-    };
-    to.insert(name.clone(), Arc::clone(plugin));
-    true
-}
-
 /// A set in the making.
 struct Loading<'b> {
     /// The set in whose place it comes.
@@ -339,8 +293,7 @@ impl Loading<'_> {
         let (engine, cache) = (self.engines.of(config.kind).clone(), self.cache.clone());
         let config = Arc::clone(config);
         let compiling = spawn_blocking(move || compile(&config, binary, &engine, cache.as_deref()));
-        let unfit = |_| LoadProblem::Unfit("compiling it failed".to_owned());
-        compiling.await.map_err(unfit)?
+        timely(compiling, COMPILE_TIME_MAX).await
     }
 
     /// Makes the plugin's instances ready.
@@ -384,106 +337,22 @@ impl Loading<'_> {
     }
 }
 
+/// Waits for a compilation that may take too long. It can't be stopped: its thread goes on to the
+/// end, but nobody waits for it any more, and what it makes is not used.
+async fn timely<T>(compiling: JoinHandle<Result<T, LoadProblem>>, limit: Duration) -> Result<T, LoadProblem> {
+    match timeout(limit, compiling).await {
+        Ok(Ok(compiled)) => compiled,
+        Ok(Err(_)) => Err(LoadProblem::Unfit("compiling it failed".to_owned())),
+        Err(_) => {
+            let seconds = limit.as_secs();
+            let what = format!("compiling it takes longer than {seconds} s");
+            Err(LoadProblem::Unfit(what))
+        }
+    }
+}
+
 fn pool<W: World>(profile: Arc<Profile>, pre: InstancePre<State>) -> Result<Pool<W>, Vec<LoadProblem>> {
     Pool::new(profile, pre).map_err(|error| vec![LoadProblem::Unfit(format!("{error:#}"))])
-}
-
-/// Checks everything that can be checked without the component.
-fn profile(config: &PluginConfig, kv: &Arc<dyn KvStore>) -> Result<Profile, Vec<LoadProblem>> {
-    let mut problems = Vec::new();
-    let limits = config.limits;
-    if !(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(&limits.memory_bytes) {
-        problems.push(key("limits.memory", "from 1 MiB to 256 MiB"));
-    }
-    if !(Duration::from_millis(1)..=DEADLINE_MAX).contains(&limits.deadline) {
-        problems.push(key("limits.deadline", "from 1 ms to 5 minutes"));
-    }
-    if !(1..=INSTANCES_MAX).contains(&limits.instances) {
-        problems.push(key("limits.instances", "from 1 to 64"));
-    }
-    if limits.faults == 0 {
-        problems.push(key("limits.faults", "at least 1"));
-    }
-    let json = match &config.config {
-        serde_json::Value::Null => "{}".to_owned(),
-        object @ serde_json::Value::Object(_) => object.to_string(),
-        _ => {
-            problems.push(key("config", "an object is expected"));
-            String::new()
-        }
-    };
-    if json.len() > CONFIG_BYTES_MAX {
-        problems.push(key("config", "at most 1 MiB"));
-    }
-    let grants = &config.grants;
-    let reaches = !grants.egress.is_empty() || !grants.secrets.is_empty() || grants.kv_bytes.is_some();
-    if reaches && !store::waits(config.kind) {
-        problems.push(key(
-            "grant",
-            &format!("a {} reaches nothing: no egress, secrets or kv", config.kind),
-        ));
-    }
-    let tls = egress::tls_config(grants.ca_file.as_deref())
-        .map_err(|error| problems.push(key("grant.ca_file", &error.to_string())));
-    let Ok(tls) = tls else { return Err(problems) };
-    let policy = policy(grants.clone(), tls).map_err(|found| problems.extend(found));
-    let Ok(policy) = policy else { return Err(problems) };
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Profile {
-        name: config.name.clone(),
-        kind: config.kind,
-        limits,
-        config: json,
-        policy: Arc::new(policy),
-        kv: Arc::clone(kv),
-        kv_bytes: grants.kv_bytes,
-        meter: Meter::new(&config.name, config.kind),
-        declared: OnceLock::new(),
-        words: grants.log || store::waits(config.kind),
-        voice: Voice::default(),
-    })
-}
-
-impl Profile {
-    /// Leaves of what is granted what is wanted, too.
-    fn narrow(&mut self, granted: &Grants, wants: &[Want]) -> Result<(), Vec<LoadProblem>> {
-        let effective = grant::effective(granted, wants);
-        let unwanted = grant::unwanted(granted, &effective);
-        if !unwanted.is_empty() {
-            let (plugin, granted) = (self.name.as_str(), unwanted.join(", "));
-            tracing::warn!(
-                plugin,
-                granted,
-                "not given: the plugin's manifest does not ask for it"
-            );
-        }
-        self.policy = Arc::new(policy(effective.clone(), self.policy.tls.clone())?);
-        self.kv_bytes = effective.kv_bytes;
-        self.words = effective.log || store::waits(self.kind);
-        Ok(())
-    }
-}
-
-fn policy(grants: Grants, tls: Arc<rustls::ClientConfig>) -> Result<Policy, Vec<LoadProblem>> {
-    let mut origins = Vec::new();
-    let mut problems = Vec::new();
-    for origin in &grants.egress {
-        match Origin::parse(origin) {
-            Ok(origin) => origins.push(origin),
-            Err(error) => problems.push(key("grant.egress", &format!("{origin}: {error}"))),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Policy {
-        origins,
-        allow_private: grants.allow_private,
-        secrets: grants.secrets,
-        tls,
-    })
 }
 
 /// A component that is ready to be instantiated.
@@ -557,5 +426,27 @@ fn key(key: &'static str, message: &str) -> LoadProblem {
     LoadProblem::Key {
         key,
         message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_component_that_compiles_for_minutes_is_not_waited_for() {
+        let forever = tokio::spawn(async {
+            std::future::pending::<()>().await;
+            Ok(())
+        });
+        let refused = timely(forever, Duration::from_secs(1))
+            .await
+            .expect_err("too long");
+        assert_eq!(
+            refused.to_string(),
+            "the component does not fit: compiling it takes longer than 1 s"
+        );
+        let prompt = tokio::spawn(async { Ok(7) });
+        assert!(matches!(timely(prompt, COMPILE_TIME_MAX).await, Ok(7)));
     }
 }

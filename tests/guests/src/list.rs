@@ -151,6 +151,12 @@ pub const GUESTS: &[Guest] = &[
     },
     Guest {
         component: "masker",
+        behaviour: "whispers",
+        kind: Kind::Masker,
+        expected: Expected::Call,
+    },
+    Guest {
+        component: "masker",
         behaviour: "fails_in_mask",
         kind: Kind::Masker,
         expected: Expected::Call,

@@ -127,6 +127,7 @@ behaviours! {
     log_flood,
     stderr_flood,
     metric_flood,
+    whispers,
     scan_greedy,
     scan_without_end,
 }

@@ -180,12 +180,12 @@ tidegate.toml:19: tag[pii.ssn].columns[0]: there is no resource "costumers"
 tidegate.toml:19: tag[pii.ssn].columns[1]: "ssn" is not a column
   remedy: write RESOURCE:SCHEMA.TABLE.COLUMN, spelt as in the catalog, with "" around parts that hold a dot
 tidegate.toml:23: plugin[redact].source: is not a place of a plugin
-  remedy: write source = "file:PATH"
+  remedy: write source = "file:PATH", or source = "oci://REGISTRY/REPOSITORY@sha256:DIGEST"
 tidegate.toml:24: plugin[redact].limits.memory: "lots" is not a size
   remedy: write a whole number and B, KiB, MiB or GiB, e.g. "64MiB"
 tidegate.toml:25: plugin[redact].on_failure: no plugin can fail open
   remedy: use "close", or "redact" for a masker
-tidegate.toml:26: plugin[redact].egress: a masker has no network and no secrets
+tidegate.toml:26: plugin[redact].egress: a masker has no network, no secrets and no storage
   remedy: take this key out
 tidegate.toml:27: polcy: unknown key
   remedy: did you mean "policy"?"#

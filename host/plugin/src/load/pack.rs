@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use wasmtime::component::InstancePre;
 
-use super::{LoadProblem, introduce, link, profile, rehearse};
+use super::{COMPILE_TIME_MAX, LoadProblem, introduce, link, profile, rehearse, timely};
 use crate::component::{self, Binary, ComponentError};
 use crate::config::{Kind, PluginConfig};
 use crate::engine::Engines;
@@ -86,7 +86,6 @@ impl Bare {
                 pre,
             })
         });
-        let unread = |_| LoadProblem::Unfit("compiling it failed".to_owned());
-        opening.await.map_err(unread)?
+        timely(opening, COMPILE_TIME_MAX).await
     }
 }

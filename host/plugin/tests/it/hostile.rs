@@ -175,7 +175,7 @@ fn fault_of(guest: &Guest) -> &'static str {
         "sleeps" => "wait",
         "grows_memory" => "memory",
         "exits_in_mask" => "trap: exit",
-        "traps" | "traps_in_mask" | "recurses" => "trap: ",
+        "traps" | "traps_in_mask" | "recurses" | "whispers" => "trap: ",
         "fails" | "fails_in_mask" => "error internal",
         "scan_greedy" | "scan_without_end" => "error invalid-config",
         "steals_secrets" => "error unauthorized",

@@ -36,6 +36,8 @@ const MASKERS: &[&str] = &[
     "utf8_invalid",
     "sparse_unsorted",
     "output_oversized",
+    "fails_in_mask",
+    "whispers",
 ];
 
 #[test]
@@ -71,6 +73,18 @@ fn a_bad_masker_withholds_its_own_results_and_nobody_elses() -> Result<()> {
     let answers = bystander.end()?;
     assert!(answers > 0, "the bystander was never answered");
     assert_eq!(http::get(stage.gateway.admin(), "/readyz")?.0, 200);
+    // What they saw is nowhere else either, though some of them say it wherever they can.
+    let (_, metrics) = http::get(stage.gateway.admin(), "/metrics")?;
+    assert!(!holds_ssn(&metrics), "{metrics}");
+    let (_, home) = stage.gateway.stop()?;
+    let log = home.log()?;
+    assert!(
+        log.contains("\"plugin\":\"whispers\"") && !holds_ssn(&log),
+        "{log}"
+    );
+    for entry in e2e::journal::entries(&home)? {
+        assert!(!holds_ssn(&entry.to_string()), "{entry}");
+    }
     Ok(())
 }
 

@@ -20,7 +20,12 @@ fn every_grant_and_limit_of_a_plugin_is_read() {
     assert_eq!(plugin.egress, ["https://hec.corp:8088"]);
     assert_eq!(plugin.reveal, ["key"]);
     assert_eq!(plugin.allow_private, ["10.20.0.0/16"]);
-    assert!(plugin.ca_file.as_ref().is_some_and(|file| file.ends_with("corp.pem")));
+    assert!(
+        plugin
+            .ca_file
+            .as_ref()
+            .is_some_and(|file| file.ends_with("corp.pem"))
+    );
     assert_eq!(plugin.kv, Some(1 << 20));
     let limits = plugin.limits;
     assert_eq!((limits.memory, limits.deadline.as_secs()), (128 << 20, 5));
@@ -37,8 +42,14 @@ fn every_grant_and_limit_of_a_plugin_is_read() {
 #[test]
 fn a_bad_grant_or_limit_is_named() {
     for (lines, words) in [
-        ("reveal = [\"other\"]", "plugin[siem].reveal[0]: is none of this plugin's secrets"),
-        ("allow_private = [\"10.20.0.0/99\"]", "plugin[siem].allow_private[0]"),
+        (
+            "reveal = [\"other\"]",
+            "plugin[siem].reveal[0]: is none of this plugin's secrets",
+        ),
+        (
+            "allow_private = [\"10.20.0.0/99\"]",
+            "plugin[siem].allow_private[0]",
+        ),
         ("kv = \"1GiB\"", "plugin[siem].kv"),
         ("limits = { instances = 65 }", "plugin[siem].limits.instances"),
         ("limits = { instances = 0 }", "plugin[siem].limits.instances"),
@@ -53,7 +64,10 @@ fn a_bad_grant_or_limit_is_named() {
     }
     let masker = EXAMPLE.replacen("name   = \"redact\"", "name   = \"redact\"\nkv = \"1MiB\"", 1);
     let told = parse(&masker).expect_err("a masker with storage").to_string();
-    assert!(told.contains("a masker has no network, no secrets and no storage"), "{told}");
+    assert!(
+        told.contains("a masker has no network, no secrets and no storage"),
+        "{told}"
+    );
 }
 
 #[test]
