@@ -1,6 +1,7 @@
 //! The configured plugins: loaded into the sandbox, in use, exchanged while sessions run.
 
 mod active;
+mod compose;
 pub mod oci;
 mod reload;
 mod watch;
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use plugin::{Grants, Kind, Limits, PluginConfig, Plugins, Secret, Trust, TrustedKey};
 
 pub use active::{ActivePlugins, PluginSet};
+pub(crate) use compose::compose;
+pub use compose::{Composition, Mask};
 pub(crate) use reload::{Reload, Reloaded, on_hangup};
 pub(crate) use watch::watch;
 

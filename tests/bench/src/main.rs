@@ -12,6 +12,7 @@ mod flow;
 mod hosts;
 mod memory;
 mod pgbench;
+mod plugins;
 mod points;
 mod report;
 mod web;
@@ -34,7 +35,7 @@ struct Arguments {
     /// Measures shortly: shows that it works, not how fast it is.
     #[arg(long)]
     quick: bool,
-    /// Measures one protocol only.
+    /// Measures one of these only.
     #[arg(long, value_enum)]
     only: Option<Protocol>,
     /// Measures point selects with so many clients only, and no large selects.
@@ -42,12 +43,13 @@ struct Arguments {
     clients: Option<u32>,
 }
 
-/// What clients speak.
+/// What is measured: what clients speak, or what plugins cost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Protocol {
     Postgres,
     Http,
     Ssh,
+    Plugins,
 }
 
 /// How long and how often is measured.
@@ -100,6 +102,9 @@ fn main() -> Result<()> {
     }
     if measures(Protocol::Ssh) {
         report.flows.extend(hosts::measure_all(effort)?);
+    }
+    if measures(Protocol::Plugins) {
+        report.maskers = plugins::measure(effort)?;
     }
     report.compare();
     println!("{}", report.table());

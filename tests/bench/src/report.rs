@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::bulk::{Bulk, MASKED};
 use crate::field::{ON_DISK, ON_TMPFS};
 use crate::flow::Flow;
+use crate::plugins::Masked;
 use crate::points::Point;
 
 /// Everything measured in one run.
@@ -18,6 +19,7 @@ pub(crate) struct Report {
     pub(crate) points: Vec<Point>,
     pub(crate) bulk: Vec<Bulk>,
     pub(crate) flows: Vec<Flow>,
+    pub(crate) maskers: Vec<Masked>,
     goals: Vec<Goal>,
 }
 
@@ -39,6 +41,7 @@ impl Report {
             points: Vec::new(),
             bulk: Vec::new(),
             flows: Vec::new(),
+            maskers: Vec::new(),
             goals: Vec::new(),
         }
     }
@@ -47,6 +50,7 @@ impl Report {
     pub(crate) fn compare(&mut self) {
         self.goals = goals(&self.points, &self.bulk);
         self.goals.extend(self.flows.iter().flat_map(goals_of));
+        self.goals.extend(self.maskers.iter().map(goal_of));
     }
 
     /// Returns the table.
@@ -69,6 +73,13 @@ impl Report {
         }
         if !self.flows.is_empty() {
             self.write_flows(out)?;
+        }
+        for masker in &self.maskers {
+            write!(out, "{}: {:.1} ns a cell, ", masker.name, masker.sandbox)?;
+            if let Some(native) = masker.native {
+                write!(out, "natively {native:.1} ns, ")?;
+            }
+            writeln!(out, "p99 of 1,000 cells {:.1} us", masker.p99_us)?;
         }
         writeln!(out, "\nGoals\n")?;
         for goal in &self.goals {
@@ -220,6 +231,27 @@ fn goals_of(flow: &Flow) -> Vec<Goal> {
         holds: rise <= FLOW_RISE_MAX,
     };
     vec![share, memory]
+}
+
+/// A masker that is measured beside its native self is held to that, the other to a time.
+fn goal_of(masker: &Masked) -> Goal {
+    match masker.native {
+        Some(native) => {
+            let measured = native / masker.sandbox;
+            Goal {
+                what: format!("{}: speed beside the same code natively", masker.name),
+                wanted: "at least 0.80".to_owned(),
+                measured,
+                holds: measured >= 0.8,
+            }
+        }
+        None => Goal {
+            what: format!("{}: nanoseconds a cell", masker.name),
+            wanted: "at most 10".to_owned(),
+            measured: masker.sandbox,
+            holds: masker.sandbox <= 10.0,
+        },
+    }
 }
 
 /// Returns the median; of an even number, the mean of the middle two.

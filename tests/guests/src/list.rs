@@ -479,4 +479,10 @@ pub const GUESTS: &[Guest] = &[
         kind: Kind::Approver,
         expected: Expected::Call,
     },
+    Guest {
+        component: "keep_last",
+        behaviour: "",
+        kind: Kind::Masker,
+        expected: Expected::Works,
+    },
 ];

@@ -18,7 +18,7 @@ pub(crate) fn run(json: Option<PathBuf>, quick: bool, only: Option<&str>) -> Res
     let mut build = tools.cargo()?;
     build.args(["build", "--locked", "--release", "-p", "gateway", "-p", "bench"]);
     step::run("building the gateway and the benchmarks", &mut build)?;
-    plugins::run(&tools, false)?;
+    plugins::run(&tools, true)?;
     let release = machine::target()?.join("release");
     let mut bench = Command::new(release.join("bench"));
     bench.env("TIDEGATE_BIN", release.join("tidegate"));

@@ -52,8 +52,8 @@ enum Task {
         /// Measures shortly: shows that it works, not how fast it is.
         #[arg(long)]
         quick: bool,
-        /// Measures one protocol only.
-        #[arg(long, value_parser = ["postgres", "http", "ssh"])]
+        /// Measures one of these only: postgres, http, ssh, plugins.
+        #[arg(long, value_parser = ["postgres", "http", "ssh", "plugins"])]
         only: Option<String>,
     },
 }

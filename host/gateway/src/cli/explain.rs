@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use model::{Assessment, Facts, Principal, Refusal, ResourceName, Verdict};
+use model::{Assessment, Facts, Principal, Refusal, ResourceName, Tag, Verdict};
 use proto::postgres::catalog::Catalog;
 use proto::postgres::sql::{Limits, analyse};
 use serde::Serialize;
 
 use crate::identity::{Identity, TOKEN_BYTES_MAX, TokenError};
+use crate::plugins::Composition;
 use crate::policy::{Operation, Policy};
 
 /// A statement to be explained.
@@ -40,8 +41,19 @@ pub struct Explanation {
     pub policies: Vec<String>,
     /// Why it would be refused.
     pub refusal: Option<Refusal>,
+    /// How the resource's plugins act together.
+    pub composition: Composition,
     /// What this explanation could not take into account.
     pub notes: Vec<String>,
+}
+
+impl Explanation {
+    /// Returns it with how the resource's plugins act together, on what it found.
+    #[must_use]
+    pub fn composed(mut self, compose: impl FnOnce(&[Tag]) -> Composition) -> Self {
+        self.composition = compose(&self.facts.tags());
+        self
+    }
 }
 
 /// Explains a question: the same steps as the road of an operation. `classify` asks the
@@ -96,6 +108,7 @@ pub fn explain(
         verdict: label,
         policies,
         refusal,
+        composition: Composition::default(),
         notes,
     }
 }
@@ -184,12 +197,28 @@ impl fmt::Display for Explanation {
                 for finding in &assessment.findings {
                     writeln!(
                         f,
-                        "           {} {}: {}",
-                        finding.score, finding.id, finding.message
+                        "           {} {} by {}: {}",
+                        finding.score, finding.id, finding.plugin, finding.message
                     )?;
                 }
             }
             None => writeln!(f, "risk       not assessed")?,
+        }
+        let composition = &self.composition;
+        if !composition.classifiers.is_empty() {
+            let asked = list(&composition.classifiers);
+            writeln!(f, "judged by  {asked} (the highest score counts)")?;
+        }
+        if !composition.maskers.is_empty() {
+            let asked = list(&composition.maskers);
+            writeln!(
+                f,
+                "masked by  {asked} (the strictest action stands, of equals the first)"
+            )?;
+        }
+        for mask in &composition.masks {
+            let by = mask.plugin.as_deref().unwrap_or("the gateway");
+            writeln!(f, "           {}: {} by {by}", mask.tag, mask.action)?;
         }
         writeln!(f, "verdict    {}", self.verdict)?;
         writeln!(f, "policies   {}", list(&self.policies))?;

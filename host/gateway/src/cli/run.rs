@@ -124,9 +124,9 @@ async fn explanation(args: &ExplainArgs) -> Result<super::explain::Explanation, 
         .cloned()
         .ok_or_else(|| format!("--resource: \"{}\" runs no SQL", resource.name))?;
     // Only what is asked is loaded: compiling a component takes a moment.
-    config
-        .plugins
-        .retain(|plugin| resource.classifiers.contains(&plugin.name));
+    config.plugins.retain(|plugin| {
+        resource.classifiers.contains(&plugin.name) || resource.maskers.contains(&plugin.name)
+    });
     let plugins = plugins::load(&config)
         .await
         .map_err(|error| format!("{error:#}"))?;
@@ -147,14 +147,10 @@ async fn explanation(args: &ExplainArgs) -> Result<super::explain::Explanation, 
         Err(error) => vec![format!("{NO_CATALOG}: {error}")],
     };
     let catalogs = upstream.catalogs(&principal, &policy);
-    Ok(explain(
-        question,
-        &policy,
-        &catalogs.own,
-        &limits,
-        classify,
-        notes,
-    ))
+    Ok(
+        explain(question, &policy, &catalogs.own, &limits, classify, notes)
+            .composed(|tags| plugins::compose(&plugins, &resource.classifiers, &resource.maskers, tags)),
+    )
 }
 
 fn unknown_resource(config: &Config, name: &str) -> String {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use model::mask::{MaskFault, Shape};
-use model::{Assessment, PluginName, ResourceName};
+use model::{Assessment, PluginName, ResourceName, Tag};
 use plugin::{ActivePlan, Approver, ClassifyRequest, Exporter, PluginFault, Plugins};
 use tokio::sync::watch;
 
+use super::{Composition, compose};
 use crate::config::{Config, PluginKind};
 
 /// The plugins in use.
@@ -130,6 +131,13 @@ impl PluginSet {
     ) -> Result<Assessment, PluginFault> {
         let classifiers = self.plugins.classifiers();
         classifiers.classify(self.classifiers(resource), request)
+    }
+
+    /// Describes the resource's plugins for fields with these tags.
+    #[must_use]
+    pub fn composition(&self, resource: &ResourceName, tags: &[Tag]) -> Composition {
+        let maskers = self.chains.get(resource).map_or(&[][..], |chain| &chain.maskers);
+        compose(&self.plugins, self.classifiers(resource), maskers, tags)
     }
 
     /// Returns the plan of the resource's maskers for results of this shape.

@@ -144,6 +144,13 @@ fn explain_tells_the_verdict_without_running_anything() -> Result<()> {
         "{said}{}",
         String::from_utf8_lossy(&done.stderr)
     );
+    for line in [
+        "judged by  sql-risk (the highest score counts)",
+        "masked by  redact (the strictest action stands, of equals the first)",
+        "           pii.ssn: keep-last 4 by redact",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
     let mark = "explained_and_never_run";
     explain(&format!("delete from orders where remark = '{mark}'"))?;
     assert!(!stage.server.log()?.contains(mark));

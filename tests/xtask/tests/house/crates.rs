@@ -25,7 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["model", "proto"]),
     ("fuzz", &["model", "proto", "sim"]),
     ("e2e", &[]),
-    ("bench", &["e2e"]),
+    // A masker natively, beside itself in the sandbox.
+    ("bench", &["e2e", "pii-scan", "tidegate-sdk"]),
     ("xtask", &[]),
 ];
 

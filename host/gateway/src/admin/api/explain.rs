@@ -110,4 +110,5 @@ pub(crate) async fn explained(
         classify,
         notes,
     )
+    .composed(|tags| gate.plugins.current().composition(&upstream.name, tags))
 }

@@ -63,7 +63,7 @@ fn a_read_is_explained_with_facts_findings_and_policy() {
         "principal  https://idp.example.com|agent-7 (Agent, groups: analysts)",
         "           select on public.customers",
         "risk       20 (labels: export)",
-        "           20 sql.export: reads the whole table",
+        "           20 sql.export by sql-risk: reads the whole table",
         "verdict    run",
         "policies   reads",
         "note       the catalog was not read",

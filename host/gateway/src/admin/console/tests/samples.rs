@@ -213,6 +213,7 @@ fn explanation(text: &str) -> Explanation {
             Refusal::new(model::Rule::PolicyDenied, model::Fault::Client, text.to_owned())
                 .hint(text.to_owned()),
         ),
+        composition: crate::plugins::Composition::default(),
         notes: vec![text.to_owned()],
     }
 }
