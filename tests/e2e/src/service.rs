@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a service may take to start on a busy machine of two cores.
-pub const START_WAIT_MAX: Duration = Duration::from_secs(60);
+pub const START_WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// How long a service may take to end after it was asked to.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(30);

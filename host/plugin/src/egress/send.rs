@@ -67,6 +67,7 @@ impl WasiHttpHooks for Hooks {
                 Ok(sent) => sent,
                 Err(_) => Err(Error::ConnectionTimeout),
             };
+            count(&plugin, origin.as_ref(), &policy, &sent);
             // Guests rarely learn why a request was refused: a body already being written
             // breaks off first. So it is told here.
             let to = origin.map_or_else(|| "?".to_owned(), |origin| origin.to_string());
@@ -80,6 +81,21 @@ impl WasiHttpHooks for Hooks {
             sent
         })
     }
+}
+
+/// Counts a request by where it went and what came of it. An address that is not granted is of the
+/// guest's choosing: it is no label.
+fn count(plugin: &PluginName, origin: Option<&Origin>, policy: &Policy, sent: &Sent) {
+    let granted = origin.filter(|origin| policy.origins.contains(origin));
+    let host = granted.map_or_else(|| "not granted".to_owned(), |origin| origin.host_name());
+    let status = match sent {
+        Ok((response, _)) => response.status().as_u16().to_string(),
+        Err(Error::HttpRequestDenied | Error::DestinationIpProhibited) => "denied".to_owned(),
+        Err(_) => "failed".to_owned(),
+    };
+    let plugin = plugin.as_str().to_owned();
+    metrics::counter!("tidegate_plugin_egress_total", "plugin" => plugin, "host" => host, "status" => status)
+        .increment(1);
 }
 
 async fn send(

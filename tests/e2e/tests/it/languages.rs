@@ -12,7 +12,7 @@ use e2e::gateway::Plugin;
 use e2e::receiver::{Post, Receiver};
 use e2e::service::{START_WAIT_MAX, until};
 use e2e::tools::{self, Version};
-use e2e::{issuer, journal};
+use e2e::{http, issuer, journal};
 
 use crate::Stage;
 use crate::holds::{HOLDING, begin, tidegate};
@@ -218,6 +218,16 @@ fn guests_of_three_languages_work_in_one_gateway() -> Result<()> {
         "{posts:?}"
     );
     ensure!(!posts.iter().any(|post| post.authorization.contains("secret://")));
+
+    let (_, metrics) = http::get(stage.gateway.admin(), "/metrics")?;
+    let parts = [
+        "tidegate_plugin_egress_total{",
+        "plugin=\"js-exporter\"",
+        "host=\"127.0.0.1\"",
+        "status=\"200\"",
+    ];
+    let counts = |line: &str| parts.iter().all(|part| line.contains(part));
+    ensure!(metrics.lines().any(counts), "{metrics}");
 
     let (_, home) = stage.gateway.stop()?;
     let entries = journal::entries(&home)?;
