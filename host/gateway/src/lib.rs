@@ -13,6 +13,7 @@ pub mod config;
 mod door;
 pub mod evidence;
 pub mod export;
+mod files;
 pub mod gate;
 pub mod grants;
 #[cfg(test)]

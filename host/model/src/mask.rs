@@ -30,6 +30,20 @@ pub struct Field {
     pub tags: Vec<Tag>,
 }
 
+impl Field {
+    /// Makes a field of texts that comes from nowhere in particular.
+    #[must_use]
+    pub fn text(name: impl Into<String>, tags: Vec<Tag>) -> Self {
+        Self {
+            name: name.into(),
+            origin: String::new(),
+            native_type: "text".to_owned(),
+            format: CellFormat::Utf8,
+            tags,
+        }
+    }
+}
+
 /// How the cells of a field are encoded.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -57,26 +57,21 @@ impl Want {
         if self.kind != kind {
             return false;
         }
-        let mut parts = self.value.split('*');
-        let first = parts.next().unwrap_or_default();
+        let Some((first, pattern)) = self.value.split_once('*') else {
+            return self.value == value;
+        };
         let Some(mut rest) = value.strip_prefix(first) else {
             return false;
         };
-        let Some(last) = self
-            .value
-            .contains('*')
-            .then(|| self.value.rsplit('*').next())
-            .flatten()
-        else {
-            return rest.is_empty();
-        };
+        let mut parts = pattern.split('*');
+        let last = parts.next_back().unwrap_or_default();
         for part in parts {
             match rest.find(part) {
                 Some(at) => rest = &rest[at + part.len()..],
                 None => return false,
             }
         }
-        value.len() >= first.len() + last.len() && value.ends_with(last)
+        rest.ends_with(last)
     }
 
     /// Returns whether an operator grants it. What the configuration decides counts as granted

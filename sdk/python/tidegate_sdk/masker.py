@@ -94,7 +94,7 @@ def _action(action):
 def _change(changed):
     """`changed` maps rows to their new cells: nothing for none."""
     if not changed:
-        return case(_masker, "Change_None_" if hasattr(_masker, "Change_None_") else "Change_None")
+        return case(_masker, "Change_None_")
     rows = sorted(changed)
     patch = record(_masker, "Patch", rows=rows, values=column([changed[row] for row in rows]))
     return case(_masker, "Change_Sparse", patch)

@@ -26,8 +26,6 @@ use super::terminal::Failure;
 use crate::config::PluginKind;
 use crate::plugins::oci::Reference;
 
-pub(crate) use pack::write_whole;
-
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 
 /// Returns `text` with everything a terminal or a reader could be misled by as an escape:
 /// control characters, line and direction marks, invisible characters.
@@ -152,6 +153,11 @@ impl Failure {
             source = cause.source();
         }
         Self { status, reason }
+    }
+
+    /// A file that could not be read or written.
+    pub(super) fn of_file(path: &Path, error: &io::Error) -> Self {
+        Self::new(super::EXIT_IO, format!("{}: {error}", path.display()))
     }
 
     /// A failed write to standard output. Who stopped reading has seen enough.

@@ -3,7 +3,7 @@
 
 use model::PluginName;
 use model::Tag;
-use model::mask::{CellFormat, Field, Shape};
+use model::mask::{Field, Shape};
 use plugin::Plugins;
 use plugin::vector::action_text;
 use serde::Serialize;
@@ -39,13 +39,7 @@ pub(crate) fn compose(
 ) -> Composition {
     let names = |names: &[PluginName]| names.iter().map(ToString::to_string).collect();
     let mask = |tag: &Tag| {
-        let field = Field {
-            name: "field".to_owned(),
-            origin: String::new(),
-            native_type: "text".to_owned(),
-            format: CellFormat::Utf8,
-            tags: vec![tag.clone()],
-        };
+        let field = Field::text("field", vec![tag.clone()]);
         let planned = plugins.maskers().plan(maskers, &Shape { fields: vec![field] });
         let (action, plugin) = match &planned {
             Ok(plan) => match plan.plan.actions.first() {

@@ -90,9 +90,9 @@ impl Profile {
                 "not given: the plugin's manifest does not ask for it"
             );
         }
-        self.policy = Arc::new(policy(effective.clone(), self.policy.tls.clone())?);
         self.kv_bytes = effective.kv_bytes;
         self.words = effective.log || store::waits(self.kind);
+        self.policy = Arc::new(policy(effective, Arc::clone(&self.policy.tls))?);
         Ok(())
     }
 }

@@ -74,10 +74,7 @@ struct Wanted {
 
 /// Returns what a gateway would load this file with: its configuration, limits and grants.
 async fn of_gateway(gateway: &Path, file: &Path) -> Result<PluginConfig, Failure> {
-    let config = Config::load(gateway).map_err(|faults| {
-        let lines: Vec<String> = faults.0.iter().map(ToString::to_string).collect();
-        Failure::new(EXIT_FAILED, lines.join("\n"))
-    })?;
+    let config = Config::load(gateway).map_err(|faults| Failure::of(EXIT_FAILED, &faults))?;
     let same = |source: &Path| std::fs::canonicalize(source).ok() == std::fs::canonicalize(file).ok();
     let named = config
         .plugins

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Language, NewArgs, print};
 use crate::cli::terminal::{Failure, escape};
-use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE};
 use crate::config::PluginKind;
 
 /// The contract's limit for a plugin's name.
@@ -196,8 +196,7 @@ fn sdk(told: Option<&Path>) -> Result<PathBuf, Failure> {
         let why = "the SDK was not found: name it with --sdk, the folder sdk of Tidegate's sources";
         Failure::new(EXIT_USAGE, why)
     })?;
-    std::fs::canonicalize(&found)
-        .map_err(|error| Failure::new(EXIT_IO, format!("{}: {error}", found.display())))
+    std::fs::canonicalize(&found).map_err(|error| Failure::of_file(&found, &error))
 }
 
 fn filled(text: &str, name: &str, sdk: &Path, template: &Template) -> String {
@@ -227,7 +226,7 @@ fn type_name(name: &str) -> String {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::new(EXIT_IO, format!("{}: {error}", path.display()));
+    let failed = |error: std::io::Error| Failure::of_file(path, &error);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }

@@ -6,8 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::trial::read;
 use super::{PackArgs, print};
+use crate::cli::EXIT_FAILED;
 use crate::cli::terminal::{Failure, escape};
-use crate::cli::{EXIT_FAILED, EXIT_IO};
+use crate::files;
 
 /// The largest file of vectors: they must fit into the manifest.
 const VECTORS_BYTES_MAX: u64 = 1 << 20;
@@ -45,18 +46,5 @@ pub(super) async fn pack(file: &Path, output: &Path, from: Option<&Path>) -> Res
 
 /// Writes a file whole or not at all: a gateway may load it at any moment.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write_whole(path, bytes).map_err(|error| Failure::new(EXIT_IO, format!("{}: {error}", path.display())))
-}
-
-/// As [`write`], for others.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = Path::new(&partial);
-    let written = std::fs::write(partial, bytes).and_then(|()| std::fs::rename(partial, path));
-    if written.is_err() {
-        // What is left of it is worth nothing; that it can't be removed changes nothing.
-        let _ = std::fs::remove_file(partial);
-    }
-    written
+    files::write_whole(path, bytes).map_err(|error| Failure::of_file(path, &error))
 }

@@ -1,7 +1,5 @@
 //! `tidegate plugin push`, `pull`, `save` and `load`: components in registries and archives.
 
-use std::path::Path;
-
 use plugin::inspect;
 use plugin::signature::signatures_of;
 
@@ -65,13 +63,13 @@ pub(super) async fn save(args: &SaveArgs) -> Result<(), Failure> {
         artifacts.push(artifact);
     }
     let mut archive = Vec::new();
-    oci::save(&artifacts, &mut archive).map_err(|error| unwritable(&args.output, &error))?;
+    oci::save(&artifacts, &mut archive).map_err(|error| Failure::of_file(&args.output, &error))?;
     write(&args.output, &archive)?;
     print(&said)
 }
 
 pub(super) async fn load(args: &LoadArgs) -> Result<(), Failure> {
-    let file = std::fs::File::open(&args.file).map_err(|error| unwritable(&args.file, &error))?;
+    let file = std::fs::File::open(&args.file).map_err(|error| Failure::of_file(&args.file, &error))?;
     let artifacts = oci::load(file).map_err(|error| failure(&error))?;
     let mut said = String::new();
     if let Some(reference) = &args.to {
@@ -85,10 +83,7 @@ pub(super) async fn load(args: &LoadArgs) -> Result<(), Failure> {
         }
         return print(&said);
     }
-    let config = Config::load(&args.config).map_err(|faults| {
-        let lines: Vec<String> = faults.0.iter().map(ToString::to_string).collect();
-        Failure::new(EXIT_FAILED, lines.join("\n"))
-    })?;
+    let config = Config::load(&args.config).map_err(|faults| Failure::of(EXIT_FAILED, &faults))?;
     let store = Store::beside(&config.state.database);
     for artifact in &artifacts {
         let stored = store.put(artifact).map_err(|error| failure(&error))?;
@@ -104,8 +99,4 @@ fn failure(error: &OciError) -> Failure {
         _ => EXIT_FAILED,
     };
     Failure::of(status, error)
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(EXIT_IO, format!("{}: {error}", path.display()))
 }

@@ -8,7 +8,7 @@ use plugin::{Trust, TrustedKey, inspect};
 use super::pack::write;
 use super::{SignArgs, VerifyArgs, print};
 use crate::cli::terminal::{Failure, escape};
-use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE};
 
 pub(super) fn sign(args: &SignArgs) -> Result<(), Failure> {
     let found = inspect(&args.file).map_err(|error| Failure::of(EXIT_FAILED, &error))?;
@@ -17,7 +17,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<(), Failure> {
     let before = match std::fs::read(&place) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(unreadable(&place, &error)),
+        Err(error) => return Err(Failure::of_file(&place, &error)),
     };
     let text = signature::sign(&key, &found.sha256, before.as_deref())
         .map_err(|error| Failure::of(EXIT_FAILED, &error))?;
@@ -47,9 +47,5 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|error| unreadable(file, &error))
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(EXIT_IO, format!("{}: {error}", file.display()))
+    std::fs::read(file).map_err(|error| Failure::of_file(file, &error))
 }

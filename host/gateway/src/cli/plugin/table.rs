@@ -1,7 +1,7 @@
 //! Rows for a masker to try: from CSV with a header, or from JSON.
 
 use model::Tag;
-use model::mask::{CellFormat, Column, Field, Shape};
+use model::mask::{Column, Field, Shape};
 use serde_json::Value;
 
 /// Rows of one input: what a person tries a plugin with, not what a table holds.
@@ -71,16 +71,9 @@ impl Table {
                 self.names.join(", ")
             ));
         }
-        let field = |name: &String| Field {
-            name: name.clone(),
-            origin: String::new(),
-            native_type: "text".to_owned(),
-            format: CellFormat::Utf8,
-            tags: tags
-                .iter()
-                .filter(|(field, _)| field == name)
-                .map(|(_, tag)| tag.clone())
-                .collect(),
+        let field = |name: &String| {
+            let own = tags.iter().filter(|(field, _)| field == name);
+            Field::text(name, own.map(|(_, tag)| tag.clone()).collect())
         };
         Ok(Shape {
             fields: self.names.iter().map(field).collect(),

@@ -14,7 +14,7 @@ use proto::postgres::sql::{Limits, analyse};
 use serde_json::Value;
 
 use crate::cli::terminal::Failure;
-use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE};
 
 /// The largest configuration file read: the contract's own limit.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -177,7 +177,7 @@ pub(super) fn input(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a file of at most `bytes_max` bytes.
 pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
-    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = std::fs::File::open(path).map_err(|error| Failure::of_file(path, &error))?;
     limited(file, path, bytes_max)
 }
 
@@ -185,14 +185,10 @@ fn limited(from: impl std::io::Read, path: &Path, bytes_max: u64) -> Result<Vec<
     let mut bytes = Vec::new();
     from.take(bytes_max + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, &error))?;
+        .map_err(|error| Failure::of_file(path, &error))?;
     if bytes.len() as u64 > bytes_max {
         let what = format!("{} is larger than {} MiB", path.display(), bytes_max >> 20);
         return Err(Failure::new(EXIT_USAGE, what));
     }
     Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(EXIT_IO, format!("{}: {error}", path.display()))
 }

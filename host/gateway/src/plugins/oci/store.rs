@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::artifact::{Artifact, Outline};
 use super::{OciError, Reference, Registry};
-use crate::cli::plugin::write_whole;
+use crate::files::write_whole;
 
 /// The store of one gateway.
 pub(crate) struct Store {

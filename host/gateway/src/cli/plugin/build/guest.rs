@@ -7,8 +7,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use crate::cli::plugin::trial::read;
 use crate::cli::terminal::Failure;
-use crate::cli::{EXIT_FAILED, EXIT_IO, EXIT_USAGE};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE};
 
 /// What turns Python into a component, pinned: each release links its own Python.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
@@ -79,7 +80,7 @@ impl Project {
         } else {
             return Ok(None);
         };
-        let folder = std::fs::canonicalize(folder).map_err(|error| unwritable(folder, &error))?;
+        let folder = std::fs::canonicalize(folder).map_err(|error| Failure::of_file(folder, &error))?;
         Ok(Some(Self {
             folder,
             name,
@@ -112,7 +113,7 @@ impl Project {
         }
         let wit = self.folder.join("build/wit");
         if wit.exists() {
-            std::fs::remove_dir_all(&wit).map_err(|error| unwritable(&wit, &error))?;
+            std::fs::remove_dir_all(&wit).map_err(|error| Failure::of_file(&wit, &error))?;
         }
         copy(&sdk.join("wit"), &wit)?;
         if self.tongue == Tongue::Python {
@@ -124,7 +125,7 @@ impl Project {
         let worlds = wit.join("deps/contract");
         std::fs::create_dir_all(&worlds)
             .and_then(|()| std::fs::copy(contract.join("worlds.wit"), worlds.join("worlds.wit")))
-            .map_err(|error| unwritable(&worlds, &error))?;
+            .map_err(|error| Failure::of_file(&worlds, &error))?;
         Ok(wit)
     }
 
@@ -214,7 +215,7 @@ fn parsed<T, E: std::fmt::Display>(
     file: &Path,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, Failure> {
-    let text = crate::cli::plugin::trial::read(file, PROJECT_BYTES_MAX)?;
+    let text = read(file, PROJECT_BYTES_MAX)?;
     parse(&String::from_utf8_lossy(&text)).map_err(|error| {
         let why = format!(
             "{}: {error}; make a project with `tidegate plugin new`",
@@ -226,7 +227,7 @@ fn parsed<T, E: std::fmt::Display>(
 
 /// Replaces a text by another one wherever it stands in a file.
 fn replace(file: &Path, from: &str, to: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| unwritable(file, &error);
+    let failed = |error: std::io::Error| Failure::of_file(file, &error);
     let bytes = std::fs::read(file).map_err(failed)?;
     let mut replaced = Vec::with_capacity(bytes.len());
     let mut rest = &bytes[..];
@@ -241,7 +242,7 @@ fn replace(file: &Path, from: &str, to: &str) -> Result<(), Failure> {
 
 /// Copies a folder with all that is in it.
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| unwritable(from, &error);
+    let failed = |error: std::io::Error| Failure::of_file(from, &error);
     std::fs::create_dir_all(to).map_err(failed)?;
     for entry in std::fs::read_dir(from).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -258,8 +259,4 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 /// Tells the author, who may have closed standard error.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(EXIT_IO, format!("{}: {error}", path.display()))
 }
