@@ -122,6 +122,7 @@ async fn translate(plugin: &config::PluginConfig, store: &Store) -> Result<Plugi
             faults: limits.faults,
             faults_within: limits.faults_within,
             log_lines: limits.log_lines,
+            compile: limits.compile,
         },
         on_failure: match plugin.on_failure {
             OnFailure::Close => plugin::OnFailure::Close,

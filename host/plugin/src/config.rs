@@ -110,6 +110,8 @@ pub struct Limits {
     pub faults_within: Duration,
     /// Messages of the plugin that are logged in one second; more are dropped and counted.
     pub log_lines: u32,
+    /// How long compiling the component may take; what takes longer is not loaded.
+    pub compile: Duration,
 }
 
 impl Limits {
@@ -130,6 +132,7 @@ impl Limits {
             faults: FAULTS,
             faults_within: FAULTS_WITHIN,
             log_lines: LOG_LINES,
+            compile: COMPILE,
         }
     }
 }
@@ -143,6 +146,10 @@ pub const CALLS: u64 = 10_000;
 /// The default number of messages logged in one second. A human reads none of them at that rate;
 /// more would only fill the disk.
 pub const LOG_LINES: u32 = 100;
+
+/// The default time for compiling a component: ten times what the largest run time of a language
+/// needs on a small machine. A reload waits for it, and meanwhile no other one begins.
+pub const COMPILE: Duration = Duration::from_mins(2);
 
 /// The default number of faults that put a plugin into quarantine: more than one bad input makes
 /// by chance, fewer than would tie up its instances for long.

@@ -38,8 +38,8 @@ pub use approver::{Approver, Ask, Decision, Message, Reply, Ticket, Update, Vote
 pub use classifier::{Classifiers, ClassifyRequest};
 pub use component::{COMPONENT_BYTES_MAX, ComponentError, Inspection, inspect};
 pub use config::{
-    CALLS, DEADLINE_MAX, FAULTS, FAULTS_WITHIN, Grants, INSTANCES, INSTANCES_MAX, Kind, LOG_LINES, Limits,
-    MEMORY_BYTES_MAX, OnFailure, PluginConfig, Secret,
+    CALLS, COMPILE, DEADLINE_MAX, FAULTS, FAULTS_WITHIN, Grants, INSTANCES, INSTANCES_MAX, Kind, LOG_LINES,
+    Limits, MEMORY_BYTES_MAX, OnFailure, PluginConfig, Secret,
 };
 pub use egress::AddressRange;
 pub use exporter::{Ack, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch, ENCODING, Exporter, Reject};

@@ -45,10 +45,6 @@ pub use problem::{LoadError, LoadProblem};
 use prepare::profile;
 use set::Set;
 
-/// How long compiling one component may take: ten times what the largest run time of a language
-/// needs on a small machine. A reload waits for it, and meanwhile no other one begins.
-const COMPILE_TIME_MAX: Duration = Duration::from_mins(2);
-
 /// All loaded plugins: one set, which never changes. Reloading makes another.
 pub struct Plugins {
     maskers: Arc<Maskers>,
@@ -291,9 +287,9 @@ impl Loading<'_> {
             });
         }
         let (engine, cache) = (self.engines.of(config.kind).clone(), self.cache.clone());
-        let config = Arc::clone(config);
+        let (config, limit) = (Arc::clone(config), config.limits.compile);
         let compiling = spawn_blocking(move || compile(&config, binary, &engine, cache.as_deref()));
-        timely(compiling, COMPILE_TIME_MAX).await
+        timely(compiling, limit).await
     }
 
     /// Makes the plugin's instances ready.
@@ -344,8 +340,7 @@ async fn timely<T>(compiling: JoinHandle<Result<T, LoadProblem>>, limit: Duratio
         Ok(Ok(compiled)) => compiled,
         Ok(Err(_)) => Err(LoadProblem::Unfit("compiling it failed".to_owned())),
         Err(_) => {
-            let seconds = limit.as_secs();
-            let what = format!("compiling it takes longer than {seconds} s");
+            let what = format!("compiling it takes longer than {limit:?}");
             Err(LoadProblem::Unfit(what))
         }
     }
@@ -432,6 +427,7 @@ fn key(key: &'static str, message: &str) -> LoadProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::COMPILE;
 
     #[tokio::test]
     async fn a_component_that_compiles_for_minutes_is_not_waited_for() {
@@ -444,9 +440,9 @@ mod tests {
             .expect_err("too long");
         assert_eq!(
             refused.to_string(),
-            "the component does not fit: compiling it takes longer than 1 s"
+            "the component does not fit: compiling it takes longer than 1s"
         );
         let prompt = tokio::spawn(async { Ok(7) });
-        assert!(matches!(timely(prompt, COMPILE_TIME_MAX).await, Ok(7)));
+        assert!(matches!(timely(prompt, COMPILE).await, Ok(7)));
     }
 }

@@ -5,9 +5,10 @@
 //! panic of ours) drops it with its store, and the next call makes a new one.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout_at;
 use wasmtime::Store;
@@ -125,32 +126,28 @@ impl<W: World> Pool<W> {
     /// thread while all are out, at most for `wait`.
     pub(crate) fn take(&self, wait: Duration) -> Result<Lease<'_, W>, PluginFault> {
         self.admit()?;
-        let until = Instant::now() + wait;
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        let mut slots = self.slots.lock();
+        let mut late = false;
         loop {
             if let Some(instance) = slots.idle.pop() {
                 drop(slots);
-                return Ok(Lease::new(self, instance, None));
+                return Ok(Lease::new(self, instance, began, None));
             }
             if slots.live < self.profile.limits.instances {
                 break;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if late {
                 return Err(self.fault(FaultKind::Busy));
             }
-            slots = self
-                .freed
-                .wait_timeout(slots, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            late = self.freed.wait_until(&mut slots, began + wait).timed_out();
         }
         slots.live += 1;
         drop(slots);
         let slot = Slot(self);
         let instance = self.make()?;
         std::mem::forget(slot);
-        Ok(Lease::new(self, instance, None))
+        Ok(Lease::new(self, instance, began, None))
     }
 
     /// Takes an instance for a call on the io engine; waits while all are out.
@@ -162,16 +159,16 @@ impl<W: World> Pool<W> {
             return Err(self.fault(FaultKind::Busy));
         };
         {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock();
             if let Some(instance) = slots.idle.pop() {
-                return Ok(Lease::new(self, instance, Some(turn)));
+                return Ok(Lease::new(self, instance, Instant::now(), Some(turn)));
             }
             slots.live += 1;
         }
         let slot = Slot(self);
         let instance = self.make_async().await?;
         std::mem::forget(slot);
-        Ok(Lease::new(self, instance, Some(turn)))
+        Ok(Lease::new(self, instance, Instant::now(), Some(turn)))
     }
 
     fn admit(&self) -> Result<(), PluginFault> {
@@ -317,16 +314,12 @@ impl<W: World> Pool<W> {
             self.lost();
             return;
         }
-        self.slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .idle
-            .push(instance);
+        self.slots.lock().idle.push(instance);
         self.freed.notify_one();
     }
 
     fn lost(&self) {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).live -= 1;
+        self.slots.lock().live -= 1;
         self.freed.notify_one();
     }
 }
@@ -351,11 +344,16 @@ pub(crate) struct Lease<'p, W: World> {
 }
 
 impl<'p, W: World> Lease<'p, W> {
-    fn new(pool: &'p Pool<W>, instance: Instance<W>, turn: Option<SemaphorePermit<'p>>) -> Self {
+    fn new(
+        pool: &'p Pool<W>,
+        instance: Instance<W>,
+        began: Instant,
+        turn: Option<SemaphorePermit<'p>>,
+    ) -> Self {
         Self {
             pool,
             instance: Some(instance),
-            began: Instant::now(),
+            began,
             budget: Duration::ZERO,
             _turn: turn,
         }

@@ -1,14 +1,32 @@
 //! Payment card numbers.
 
-use crate::scan::{Found, Kind, stands_alone};
+use crate::scan::{Digits, Found, Kind};
 
 /// The lengths in use (ISO/IEC 7812 allows up to 19).
-const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+const LENGTH_MIN: usize = 13;
+const LENGTH_MAX: usize = 19;
 
-/// Matches a card number whose first digit is at `at`. A hyphen or a single space may part its
-/// digits anywhere between the fourth from either end.
-pub(crate) fn at(text: &[u8], from: usize, at: usize) -> Option<Found> {
-    let mut digits = [0_u8; *LENGTHS.end()];
+/// The digits at the beginning that nothing parts.
+const GROUP_MIN: usize = 4;
+
+/// Returns whether a card number may begin with these digits. Quick.
+#[inline]
+pub(crate) fn may_be(run: &Digits<'_>) -> bool {
+    // 2 (Mastercard, Mir), 3 (American Express, Diners, JCB), 4 (Visa), 5 (Mastercard, Maestro),
+    // 6 (Discover, Maestro, UnionPay), 81 (UnionPay).
+    let begins = match run.text[run.at] {
+        b'2'..=b'6' => true,
+        first => first == b'8' && run.text[run.at + 1] == b'1',
+    };
+    begins && run.count() >= GROUP_MIN
+}
+
+/// Matches a card number that begins with these digits. A hyphen or a single space may part
+/// them anywhere after the first group.
+#[inline(never)]
+pub(crate) fn at(run: &Digits<'_>) -> Option<Found> {
+    let (text, at) = (run.text, run.at);
+    let mut digits = [0_u8; LENGTH_MAX];
     let (mut count, mut place, mut end) = (0, at, at);
     let mut longest = None;
     loop {
@@ -24,13 +42,11 @@ pub(crate) fn at(text: &[u8], from: usize, at: usize) -> Option<Found> {
                 end = place;
             }
             other => {
-                if LENGTHS.contains(&count) && is_card(&digits[..count]) && stands_alone(text, from, at, end)
-                {
-                    longest = Some(end);
+                if count >= LENGTH_MIN && is_card(&digits, count) {
+                    longest = run.alone(Kind::Card, at, end).or(longest);
                 }
-                let parts = matches!(other, Some(b' ' | b'-'))
-                    && count >= 4
-                    && text.get(place + 1).is_some_and(u8::is_ascii_digit);
+                let parts =
+                    matches!(other, Some(b' ' | b'-')) && text.get(place + 1).is_some_and(u8::is_ascii_digit);
                 if !parts {
                     break;
                 }
@@ -38,32 +54,18 @@ pub(crate) fn at(text: &[u8], from: usize, at: usize) -> Option<Found> {
             }
         }
     }
-    longest.map(|end| Found {
-        kind: Kind::Card,
-        start: at,
-        end,
-    })
+    longest
 }
 
-/// Returns whether the digits begin as card numbers do and their check digit holds.
-fn is_card(digits: &[u8]) -> bool {
-    let two = digits[0] * 10 + digits[1];
-    // 2 (Mastercard, Mir), 3 (American Express, Diners, JCB), 4 (Visa), 5 (Mastercard, Maestro),
-    // 6 (Discover, Maestro, UnionPay), 81 (UnionPay).
-    let begins = matches!(digits[0], 2..=6) || two == 81;
-    begins && digits.iter().any(|d| *d != digits[0]) && luhn(digits)
-}
-
-fn luhn(digits: &[u8]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| match u32::from(*digit) {
-            digit if place % 2 == 0 => digit,
-            digit if digit > 4 => digit * 2 - 9,
-            digit => digit * 2,
-        })
-        .sum();
-    sum.is_multiple_of(10)
+/// Returns whether the check digit holds, and not all of the digits are the same. Digits behind the
+/// last are 0. Without an early end: it is a few vector instructions.
+fn is_card(digits: &[u8; LENGTH_MAX], count: usize) -> bool {
+    let doubled = count % 2;
+    let sum = digits.iter().enumerate().fold(0, |sum, (place, digit)| {
+        let twice = 2 * digit - if *digit > 4 { 9 } else { 0 };
+        // At most 19 times 9.
+        sum + if place % 2 == doubled { twice } else { *digit }
+    });
+    let differ = digits[..count].iter().any(|digit| *digit != digits[0]);
+    sum.is_multiple_of(10) && differ
 }

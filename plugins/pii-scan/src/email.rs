@@ -1,14 +1,15 @@
 //! Mail addresses.
 
-use crate::scan::{Found, Kind};
+use crate::scan::{Digits, Found, Kind, Search};
 
 /// The longest local part and domain, by RFC 5321.
-const LOCAL_MAX: usize = 64;
+pub(crate) const LOCAL_MAX: usize = 64;
 const DOMAIN_MAX: usize = 255;
 
 /// Matches the address whose `@` is at `at`.
-pub(crate) fn around(text: &[u8], from: usize, at: usize) -> Option<Found> {
-    let before = &text[from..at];
+pub(crate) fn around(search: &Search<'_>, at: usize) -> Option<Found> {
+    let text = search.text;
+    let before = &text[search.from..at];
     let taken = before
         .iter()
         .rev()
@@ -33,6 +34,9 @@ pub(crate) fn around(text: &[u8], from: usize, at: usize) -> Option<Found> {
 /// Returns the length of what follows the last quotation mark or other sign of another script,
 /// and never begins within a character.
 fn last_word(bytes: &[u8]) -> usize {
+    if bytes.is_ascii() {
+        return bytes.len();
+    }
     let cut = bytes.iter().take_while(|b| is_continuation(**b)).count();
     let whole = &bytes[cut..];
     match std::str::from_utf8(whole) {
@@ -44,6 +48,9 @@ fn last_word(bytes: &[u8]) -> usize {
 /// Returns the length of what stands before the first such sign, and never ends within a
 /// character.
 fn first_word(text: &[u8], length: usize) -> usize {
+    if text[..length].is_ascii() {
+        return length;
+    }
     let mut length = length;
     while length > 0 && text.get(length).copied().is_some_and(is_continuation) {
         length -= 1;
@@ -59,17 +66,13 @@ const fn is_continuation(byte: u8) -> bool {
     byte & 0xC0 == 0x80
 }
 
-/// Matches an address whose local part holds the digit at `at`.
-pub(crate) fn beginning(text: &[u8], from: usize, at: usize) -> Option<Found> {
-    let rest = text[at..]
-        .iter()
-        .take(LOCAL_MAX)
-        .take_while(|b| is_local(**b))
-        .count();
-    if text.get(at + rest) != Some(&b'@') {
+/// Matches an address whose local part holds these digits and ends before `sign`, the next `@`.
+pub(crate) fn beginning(search: &Search<'_>, digits: &Digits<'_>, sign: usize) -> Option<Found> {
+    let between = search.text.get(digits.end..sign)?;
+    if !between.iter().all(|byte| is_local(*byte)) {
         return None;
     }
-    around(text, from, at + rest).filter(|found| found.start <= at)
+    around(search, sign).filter(|found| found.start <= digits.at)
 }
 
 /// Returns the length of the domain at the beginning: labels of letters (of any script), digits
@@ -89,6 +92,22 @@ fn domain(text: &[u8]) -> Option<usize> {
 }
 
 const fn is_local(byte: u8) -> bool {
+    LOCAL[byte as usize]
+}
+
+/// Which bytes a local part may have: a look into a table is quicker than the question.
+#[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+const LOCAL: [bool; 256] = {
+    let mut local = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        local[byte] = may_be_local(byte as u8);
+        byte += 1;
+    }
+    local
+};
+
+const fn may_be_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || byte >= 0x80
         || matches!(

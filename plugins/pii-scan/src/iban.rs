@@ -1,53 +1,106 @@
 //! International bank account numbers (ISO 13616).
 
-use crate::scan::{Found, Kind, stands_alone};
+use crate::scan::{Digits, Found, Kind};
 
-/// The longest number of any country.
-const LENGTH_MAX: usize = 34;
+/// Returns whether these may be an IBAN's check digits: a country stands before them. Quick.
+#[inline]
+pub(crate) fn may_be(digits: &Digits<'_>) -> bool {
+    let letter = |place: usize| digits.text[place].is_ascii_alphabetic();
+    digits.count() >= 2 && digits.at >= 2 && letter(digits.at - 1) && letter(digits.at - 2)
+}
 
-/// Matches an IBAN whose check digits begin at `at`: its country stands before.
-pub(crate) fn at(text: &[u8], from: usize, at: usize) -> Option<Found> {
-    let start = at.checked_sub(2)?;
-    let country = [
-        text[start].to_ascii_uppercase(),
-        text[start + 1].to_ascii_uppercase(),
-    ];
-    let length = LENGTHS
-        .iter()
-        .find(|(name, _)| **name == country)
-        .map(|(_, length)| usize::from(*length))?;
-
-    let mut signs = [0_u8; LENGTH_MAX];
-    let (mut count, mut place) = (0, start);
+/// Matches an IBAN whose check digits begin a run: its country stands before.
+#[inline(never)]
+pub(crate) fn at(digits: &Digits<'_>) -> Option<Found> {
+    let text = digits.text;
+    let start = digits.at.checked_sub(2)?;
+    let length = length(text[start], text[start + 1])?;
+    let mut head = [0; HEAD];
+    let (mut count, mut place, mut rest) = (0, start, 0);
     while count < length {
-        let byte = *text.get(place)?;
-        if byte.is_ascii_alphanumeric() {
-            signs[count] = byte.to_ascii_uppercase();
+        let value = value(*text.get(place)?);
+        if value == OTHER {
+            let parts = matches!(text[place], b' ' | b'-') && value_before(text, place) != OTHER;
+            if !parts || count < HEAD {
+                return None;
+            }
+        } else {
+            match head.get_mut(count) {
+                Some(sign) => *sign = value,
+                None => rest = appended(rest, value),
+            }
             count += 1;
-        } else if !(count >= 4 && matches!(byte, b' ' | b'-') && text[place - 1].is_ascii_alphanumeric()) {
-            return None;
         }
         place += 1;
     }
-    let signs = &signs[..length];
-    let checked = signs[2].is_ascii_digit() && signs[3].is_ascii_digit() && remainder(signs) == 1;
-    (checked && stands_alone(text, from, start, place)).then_some(Found {
-        kind: Kind::Iban,
-        start,
-        end: place,
-    })
+    let found = digits.alone(Kind::Iban, start, place)?;
+    let rest = head.into_iter().fold(rest, appended);
+    (rest % 97 == 1).then_some(found)
 }
 
-/// The remainder by 97 of the number that the signs make, the first four moved to the end.
-fn remainder(signs: &[u8]) -> u32 {
-    signs[4..].iter().chain(&signs[..4]).fold(0, |rest, sign| {
-        if sign.is_ascii_digit() {
-            (rest * 10 + u32::from(sign - b'0')) % 97
-        } else {
-            (rest * 100 + u32::from(sign - b'A') + 10) % 97
-        }
-    })
+/// Country and check digits; they are moved to the end before the check.
+const HEAD: usize = 4;
+
+/// The value of what is neither a digit nor a letter.
+const OTHER: u8 = 0xFF;
+
+/// Returns what a digit or a letter counts in the check.
+const fn value(byte: u8) -> u8 {
+    VALUES[byte as usize]
 }
+
+fn value_before(text: &[u8], place: usize) -> u8 {
+    place.checked_sub(1).map_or(OTHER, |before| value(text[before]))
+}
+
+/// Appends a sign to a number of which only the remainder by 97 counts.
+const fn appended(number: u64, value: u8) -> u64 {
+    let shift = if value < 10 { 10 } else { 100 };
+    let number = number * shift + value as u64;
+    // Division is slow: as late as there is room for one more letter.
+    if number > u64::MAX / 1_000 {
+        number % 97
+    } else {
+        number
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+const VALUES: [u8; 256] = {
+    let mut values = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let letter = (byte as u8).to_ascii_uppercase();
+        if letter.is_ascii_digit() {
+            values[byte] = letter - b'0';
+        } else if letter.is_ascii_uppercase() {
+            values[byte] = letter - b'A' + 10;
+        }
+        byte += 1;
+    }
+    values
+};
+
+/// Returns the length of a country's numbers.
+fn length(first: u8, second: u8) -> Option<usize> {
+    let place = |letter: u8| usize::from(letter.to_ascii_uppercase() - b'A');
+    match BY_COUNTRY[place(first)][place(second)] {
+        0 => None,
+        length => Some(usize::from(length)),
+    }
+}
+
+/// The lengths by the letters of the country.
+const BY_COUNTRY: [[u8; 26]; 26] = {
+    let mut table = [[0; 26]; 26];
+    let mut at = 0;
+    while at < LENGTHS.len() {
+        let ([first, second], length) = LENGTHS[at];
+        table[(*first - b'A') as usize][(*second - b'A') as usize] = length;
+        at += 1;
+    }
+    table
+};
 
 /// Length of the whole number by country, from the IBAN registry.
 const LENGTHS: &[(&[u8; 2], u8)] = &[

@@ -25,6 +25,7 @@
 //! email = "mark"       # [email]
 //! ```
 
+mod bytes;
 mod card;
 mod email;
 mod iban;
@@ -40,7 +41,7 @@ use serde::Deserialize;
 use tidegate_sdk::masker::{Action, Cell, CellFormat, Cells, Changes, Field, Masker};
 use tidegate_sdk::{Issue, Manifest, Plugin, export_masker};
 
-pub use scan::{Found, Kind, Kinds, scan};
+pub use scan::{Found, Kind, Kinds, Search};
 
 /// How a finding is replaced.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -135,50 +136,67 @@ impl Masker for PiiScan {
 
     fn column(&self, cells: &Cells<'_>, out: &mut Changes) {
         let json = cells.mode() == JSON;
-        out.each(cells, |cell, out| self.mask(cell, json, out));
+        out.each(cells, |cell, out| {
+            if let Some(first) = bytes::trigger(cell) {
+                match json {
+                    true => self.mask_json(cell, first, out),
+                    false => self.mask(cell, first, out),
+                }
+            }
+        });
     }
 }
 
 impl PiiScan {
-    /// Replaces what is found in one cell; writes nothing where nothing is.
-    fn mask(&self, cell: &[u8], json: bool, out: &mut Cell<'_>) {
-        if !scan::may_hold(cell) {
-            return;
-        }
-        if json && cell.contains(&b'\\') {
-            let mut copy = self.copy.borrow_mut();
-            json::without_escapes(cell, &mut copy);
-            self.replace(cell, &copy, true, out);
-        } else {
-            self.replace(cell, cell, json, out);
-        }
-    }
-
-    /// Looks into `text`, which has the length of `cell`, and replaces in `cell`.
-    fn replace(&self, cell: &[u8], text: &[u8], json: bool, out: &mut Cell<'_>) {
+    /// Replaces what is found in one cell, whose first digit or `@` is known; writes nothing where
+    /// nothing is.
+    fn mask(&self, cell: &[u8], first: usize, out: &mut Cell<'_>) {
+        let mut search = Search::new(cell, self.kinds, first);
         let mut written = 0;
-        let mut strings = json::Strings::default();
-        let mut from = 0;
-        while let Some(found) = scan(text, from, self.kinds) {
-            let style = self.styles[found.kind as usize];
-            let bytes = &cell[found.start..found.end];
-            if json && !strings.inside(text, found.start) {
-                let token = json::token(text, &found);
-                out.push(&cell[written..token.start.max(written)]);
-                out.push(b"\"");
-                replace::write(bytes, found.kind, style, out);
-                out.push(b"\"");
-                written = token.end;
-            } else {
-                out.push(&cell[written..found.start]);
-                replace::write(bytes, found.kind, style, out);
-                written = found.end;
-            }
-            from = written;
+        while let Some(found) = search.find() {
+            out.push(&cell[written..found.start]);
+            self.replace(&cell[found.start..found.end], found.kind, out);
+            written = found.end;
+            search.take(written);
         }
         if written > 0 {
             out.push(&cell[written..]);
         }
+    }
+
+    /// The same in a JSON document: what is no string there becomes one.
+    fn mask_json(&self, document: &[u8], first: usize, out: &mut Cell<'_>) {
+        let mut copy;
+        let text = if document.contains(&b'\\') {
+            copy = self.copy.borrow_mut();
+            json::without_escapes(document, &mut copy);
+            copy.as_slice()
+        } else {
+            document
+        };
+        let mut search = Search::new(text, self.kinds, first);
+        let mut strings = json::Strings::default();
+        let mut written = 0;
+        while let Some(found) = search.find() {
+            let (place, quote) = if strings.inside(text, found.start) {
+                (found.start..found.end, b"".as_slice())
+            } else {
+                (json::token(text, &found), b"\"".as_slice())
+            };
+            out.push(&document[written..place.start.max(written)]);
+            out.push(quote);
+            self.replace(&document[found.start..found.end], found.kind, out);
+            out.push(quote);
+            written = place.end;
+            search.take(written);
+        }
+        if written > 0 {
+            out.push(&document[written..]);
+        }
+    }
+
+    fn replace(&self, found: &[u8], kind: Kind, out: &mut Cell<'_>) {
+        replace::write(found, kind, self.styles[kind as usize], out);
     }
 }
 

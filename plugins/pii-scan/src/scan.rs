@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{card, email, iban, number};
+use crate::{bytes, card, email, iban, number};
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
@@ -72,117 +72,160 @@ pub struct Found {
     pub end: usize,
 }
 
-/// Finds the first thing that begins at `from` or later; nothing before `from` becomes part
-/// of it. Takes time in proportion to the bytes passed over.
-#[must_use]
-pub fn scan(text: &[u8], from: usize, kinds: Kinds) -> Option<Found> {
-    let mut at = from;
-    loop {
-        at += next_trigger(text.get(at..)?)?;
-        let found = if text[at] == b'@' {
-            kinds
-                .has(Kind::Email)
-                .then(|| email::around(text, from, at))
-                .flatten()
-        } else {
-            digits(text, from, at, kinds)
-        };
-        if let Some(found) = found {
-            return Some(found);
+/// A text, and how far it is searched.
+///
+/// What looks into it gets it by reference, and few arguments beside: those beyond the fourth go
+/// through memory in a sandbox, and are waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'t> {
+    pub(crate) text: &'t [u8],
+    kinds: Kinds,
+    /// Nothing before it becomes part of a finding.
+    pub(crate) from: usize,
+    /// Nothing that begins before it is looked for.
+    at: usize,
+    /// The next `@` after the last run of digits; far behind the text if there is none.
+    sign: usize,
+}
+
+impl<'t> Search<'t> {
+    /// Begins a search in a text whose first digit or `@` is known.
+    #[must_use]
+    pub const fn new(text: &'t [u8], kinds: Kinds, first: usize) -> Self {
+        Self {
+            text,
+            kinds,
+            from: 0,
+            at: first,
+            sign: 0,
         }
-        // A run of digits that begins nothing holds nothing that begins inside it.
-        at += if text[at] == b'@' {
-            1
-        } else {
-            number::run(&text[at..])
-        };
+    }
+
+    /// Goes on at a place: nothing before it becomes part of a finding.
+    pub const fn take(&mut self, from: usize) {
+        self.from = from;
+        self.at = from;
+    }
+
+    /// Finds the next thing. Takes time in proportion to the bytes passed over.
+    #[inline(always)]
+    pub fn find(&mut self) -> Option<Found> {
+        loop {
+            let at = self.at + bytes::trigger(self.text.get(self.at..)?)?;
+            if self.text[at] == b'@' {
+                self.at = at + 1;
+                if self.kinds.has(Kind::Email)
+                    && let Some(found) = email::around(self, at)
+                {
+                    return Some(found);
+                }
+                continue;
+            }
+            let digits = Digits {
+                text: self.text,
+                from: self.from,
+                at,
+                end: at + bytes::run(&self.text[at..]),
+            };
+            // A run of digits that begins nothing holds nothing that begins inside it.
+            self.at = digits.end;
+            if let Some(found) = self.belonging(&digits) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// Asks what a run of digits belongs to. What begins first counts, then the longest.
+    #[inline]
+    fn belonging(&mut self, digits: &Digits<'_>) -> Option<Found> {
+        let mut best = None;
+        let kinds = self.kinds;
+        // A mail address may begin with digits: its finding then begins no later than theirs.
+        if kinds.has(Kind::Email) {
+            let sign = self.sign_after(digits.end);
+            if sign - digits.at <= email::LOCAL_MAX {
+                offer(&mut best, email::beginning(self, digits, sign));
+            }
+        }
+        if kinds.has(Kind::Iban) && iban::may_be(digits) {
+            offer(&mut best, iban::at(digits));
+        }
+        if kinds.has(Kind::Card) && card::may_be(digits) {
+            offer(&mut best, card::at(digits));
+        }
+        if kinds.has(Kind::Ssn) && digits.count() == 3 {
+            offer(&mut best, number::ssn(digits));
+        }
+        if kinds.has(Kind::Phone) && number::may_be_phone(digits) {
+            offer(&mut best, number::phone(digits));
+        }
+        best
+    }
+
+    /// Returns the place of the next `@`. Places must not fall.
+    #[inline]
+    fn sign_after(&mut self, place: usize) -> usize {
+        if self.sign < place {
+            self.sign = sign(self.text, place);
+        }
+        self.sign
     }
 }
 
-/// Asks what the run of digits at `at` belongs to. What begins first counts, then the longest.
-fn digits(text: &[u8], from: usize, at: usize, kinds: Kinds) -> Option<Found> {
-    let mut best: Option<Found> = None;
-    let mut offer = |found: Option<Found>| {
-        let Some(found) = found.filter(|f| kinds.has(f.kind)) else {
-            return;
-        };
-        if best.is_none_or(|b| (found.start, b.end) < (b.start, found.end)) {
-            best = Some(found);
-        }
-    };
-    // A mail address may begin with digits: its finding then begins no later than theirs.
-    if kinds.has(Kind::Email) {
-        offer(email::beginning(text, from, at));
+/// Returns the place of the next `@`; one far behind the text if there is none.
+#[inline(never)]
+fn sign(text: &[u8], from: usize) -> usize {
+    bytes::sign(&text[from..]).map_or(usize::MAX, |next| from + next)
+}
+
+#[inline(never)]
+fn offer(best: &mut Option<Found>, found: Option<Found>) {
+    if let Some(found) = found
+        && best.is_none_or(|b| (found.start, b.end) < (b.start, found.end))
+    {
+        *best = Some(found);
     }
-    offer(iban::at(text, from, at));
-    offer(card::at(text, from, at));
-    offer(number::ssn(text, from, at));
-    offer(number::phone(text, from, at));
-    best
 }
 
-/// Returns whether a text may hold anything at all. Quick.
-pub(crate) fn may_hold(text: &[u8]) -> bool {
-    next_trigger(text).is_some()
+/// A run of digits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digits<'t> {
+    /// What they stand in.
+    pub(crate) text: &'t [u8],
+    /// Nothing before it becomes part of a finding.
+    from: usize,
+    /// The first digit.
+    pub(crate) at: usize,
+    /// What follows the last digit.
+    pub(crate) end: usize,
 }
 
-/// Returns the distance to the next digit or `@`: everything found has one of them early.
-fn next_trigger(text: &[u8]) -> Option<usize> {
-    let mut passed = 0;
-    let (words, _) = text.as_chunks::<8>();
-    for word in words {
-        if has_trigger(u64::from_le_bytes(*word)) {
-            break;
-        }
-        passed += 8;
+impl Digits<'_> {
+    /// Returns how many digits there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.end - self.at
     }
-    text[passed..]
-        .iter()
-        .position(|&b| b.is_ascii_digit() || b == b'@')
-        .map(|found| passed + found)
-}
 
-/// Returns whether one of eight bytes is a digit or `@`. May say so wrongly beside bytes that
-/// are not ASCII; never misses one.
-const fn has_trigger(word: u64) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let low = word & !HIGH;
-    // Per byte, in the high bit: at least '0', and more than '9'.
-    let from_zero = low + ONES * (0x80 - b'0' as u64);
-    let past_nine = low + ONES * (0x80 - b'9' as u64 - 1);
-    let at = low ^ (ONES * b'@' as u64);
-    let not_at = at + ONES * 0x7f;
-    ((from_zero & !past_nine) | !not_at) & !word & HIGH != 0
+    /// Returns the byte before the first digit.
+    pub(crate) fn before(&self) -> Option<u8> {
+        self.at.checked_sub(1).map(|before| self.text[before])
+    }
+
+    /// Returns what was found at `start..end` if it stands alone: no word touches it, and nothing
+    /// of it is taken.
+    #[inline]
+    pub(crate) fn alone(&self, kind: Kind, start: usize, end: usize) -> Option<Found> {
+        let touched = start
+            .checked_sub(1)
+            .is_some_and(|before| is_word(self.text[before]))
+            || self.text.get(end).copied().is_some_and(is_word);
+        (start >= self.from && !touched).then_some(Found { kind, start, end })
+    }
 }
 
 /// Returns whether a byte may not touch a finding: it would be part of a longer word. Only
 /// ASCII counts: other scripts write words without spaces and quotes of their own around
 /// numbers, and hiding too much is better than too little.
-pub(crate) const fn is_word(byte: u8) -> bool {
+const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// Returns whether `start..end` stands alone: no word touches it, and `from` is kept.
-pub(crate) fn stands_alone(text: &[u8], from: usize, start: usize, end: usize) -> bool {
-    start >= from
-        && !start.checked_sub(1).is_some_and(|before| is_word(text[before]))
-        && !text.get(end).copied().is_some_and(is_word)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trigger_is_never_missed_at_any_place() {
-        for byte in 0..=255_u8 {
-            for place in 0..8 {
-                let mut word = [b'x'; 8];
-                word[place] = byte;
-                let is = byte.is_ascii_digit() || byte == b'@';
-                assert_eq!(has_trigger(u64::from_le_bytes(word)), is, "{byte} at {place}");
-            }
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Maskers: a decision per field, and new bytes for the cells of the fields that need code.
 
 mod batch;
+mod bytes;
 mod cell;
 mod guest;
 

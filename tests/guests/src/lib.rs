@@ -80,6 +80,8 @@ pub enum Kind {
 pub enum Expected {
     /// Nowhere: its work is done, and what else it does has no effect.
     Works,
+    /// At the end of its instance: it works once.
+    Instance,
     /// Loading is refused, with an import whose name begins so.
     Import(&'static str),
     /// `describe` or `configure` fails: the plugin does not start.

@@ -175,6 +175,12 @@ pub const GUESTS: &[Guest] = &[
     },
     Guest {
         component: "masker",
+        behaviour: "forgets",
+        kind: Kind::Masker,
+        expected: Expected::Instance,
+    },
+    Guest {
+        component: "masker",
         behaviour: "grows_memory",
         kind: Kind::Masker,
         expected: Expected::Call,

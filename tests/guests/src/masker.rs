@@ -105,6 +105,7 @@ behaviours! {
     fails_in_mask,
     exits_in_mask,
     recurses,
+    forgets,
     grows_memory,
     keeps_memory,
     sleeps,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use model::PluginName;
-use plugin::{AddressRange, CALLS, FAULTS, FAULTS_WITHIN, INSTANCES, INSTANCES_MAX, LOG_LINES};
+use plugin::{AddressRange, CALLS, COMPILE, FAULTS, FAULTS_WITHIN, INSTANCES, INSTANCES_MAX, LOG_LINES};
 use url::Url;
 
 use super::quantity::{duration, name, size};
@@ -129,6 +129,8 @@ pub struct PluginLimits {
     pub faults: u32,
     /// If they come within this time.
     pub faults_within: Duration,
+    /// How long compiling it may take.
+    pub compile: Duration,
 }
 
 /// What happens to data when a masker fails.
@@ -303,6 +305,7 @@ fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
         log_lines: LOG_LINES,
         faults: FAULTS,
         faults_within: FAULTS_WITHIN,
+        compile: COMPILE,
     };
     let Some(section) = section.table("limits") else {
         return limits;
@@ -329,6 +332,10 @@ fn limits(section: &Section<'_>, kind: Option<PluginKind>) -> PluginLimits {
     let within_range = Duration::from_secs(1)..=Duration::from_hours(24);
     if let Some(within) = section.parse("faults_within", duration(within_range)) {
         limits.faults_within = within;
+    }
+    let compile_range = Duration::from_secs(1)..=Duration::from_hours(1);
+    if let Some(compile) = section.parse("compile", duration(compile_range)) {
+        limits.compile = compile;
     }
     section.finish();
     limits

@@ -14,23 +14,24 @@ pub(super) async fn resolve(
     port: u16,
     permits: impl Fn(IpAddr) -> bool,
 ) -> io::Result<Vec<SocketAddr>> {
-    let mut found = false;
-    let mut permitted = Vec::new();
-    for address in tokio::net::lookup_host((host, port)).await?.take(ADDRESSES_MAX) {
-        found = true;
-        if permits(address.ip()) {
-            permitted.push(address);
-        }
+    permitted(tokio::net::lookup_host((host, port)).await?, permits)
+}
+
+/// Keeps of one answer of the resolver what `permits` lets through.
+fn permitted(
+    answer: impl Iterator<Item = SocketAddr>,
+    permits: impl Fn(IpAddr) -> bool,
+) -> io::Result<Vec<SocketAddr>> {
+    let mut answer = answer.take(ADDRESSES_MAX).peekable();
+    if answer.peek().is_none() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
+    let permitted: Vec<_> = answer.filter(|address| permits(address.ip())).collect();
     if permitted.is_empty() {
-        return Err(if found {
-            io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "the name leads to special addresses only",
-            )
-        } else {
-            io::Error::new(io::ErrorKind::NotFound, "the name has no address")
-        });
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the name leads to special addresses only",
+        ));
     }
     Ok(permitted)
 }
@@ -138,5 +139,35 @@ mod tests {
             .await
             .expect("localhost");
         assert!(allowed.iter().all(|address| address.ip().is_loopback()));
+    }
+    #[test]
+    fn a_name_that_is_rebound_to_a_special_address_is_refused_from_then_on() {
+        let public = |address: IpAddr| !model::address::is_special(address);
+        let ask = |answer: &[&str]| {
+            let addresses = answer
+                .iter()
+                .map(|text| SocketAddr::new(text.parse().unwrap(), 443));
+            let kept = permitted(addresses, public).map_err(|error| error.kind())?;
+            Ok(kept
+                .iter()
+                .map(|address| address.ip().to_string())
+                .collect::<Vec<_>>())
+        };
+        let refused = Err(io::ErrorKind::PermissionDenied);
+        assert_eq!(ask(&["93.184.216.34"]), Ok(vec!["93.184.216.34".to_owned()]));
+        for special in [
+            "127.0.0.1",
+            "::1",
+            "169.254.169.254",
+            "10.0.0.7",
+            "::ffff:127.0.0.1",
+            "fd00::1",
+        ] {
+            assert_eq!(ask(&[special]), refused, "{special}");
+            // Beside a public one it is left out: no second choice leads to it.
+            let beside = ask(&[special, "93.184.216.34"]);
+            assert_eq!(beside, Ok(vec!["93.184.216.34".to_owned()]), "{special}");
+        }
+        assert_eq!(ask(&[]), Err(io::ErrorKind::NotFound));
     }
 }

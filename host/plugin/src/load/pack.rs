@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use wasmtime::component::InstancePre;
 
-use super::{COMPILE_TIME_MAX, LoadProblem, introduce, link, profile, rehearse, timely};
+use super::{LoadProblem, introduce, link, profile, rehearse, timely};
 use crate::component::{self, Binary, ComponentError};
-use crate::config::{Kind, PluginConfig};
+use crate::config::{COMPILE, Kind, PluginConfig};
 use crate::engine::Engines;
 use crate::kv::{MemoryStore, Store as KvStore};
 use crate::manifest::section::{self, Frozen};
@@ -86,6 +86,6 @@ impl Bare {
                 pre,
             })
         });
-        timely(opening, COMPILE_TIME_MAX).await
+        timely(opening, COMPILE).await
     }
 }

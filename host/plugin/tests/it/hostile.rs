@@ -323,6 +323,19 @@ async fn guests_that_are_only_strange_work() {
 }
 
 #[tokio::test]
+async fn what_a_guest_makes_of_its_configuration_ends_with_its_instance() {
+    for guest in stopped_at(Expected::Instance) {
+        let mut config = configured(guest);
+        config.limits.invocations = 1;
+        let plugins = load(vec![config]).await;
+        for _ in 0..20 {
+            let done = call(&plugins, Kind::Masker, &name("guest")).await;
+            assert_eq!(done, Ok(()), "{}", guest.behaviour);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_spinning_guest_holds_up_its_own_thread_only() {
     let spinning = config(
         "spins",

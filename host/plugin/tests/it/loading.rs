@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use plugin::{Kind, Secret};
 use serde_json::json;
 
-use crate::components::{broken, cache, config, first_party, lines, load, name, sha256, try_load};
+use crate::components::{bare, broken, cache, config, first_party, lines, load, name, sha256, try_load};
 
 async fn refusal(configs: Vec<plugin::PluginConfig>) -> String {
     match try_load(configs).await {
@@ -67,12 +67,16 @@ async fn files_that_are_no_components_are_told_apart() {
     };
     let engine = wasmtime::Engine::default();
     let compiled = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
+    let huge = file("huge", b"\0asm\x0d\0\x01\0");
+    let sized = std::fs::File::options().write(true).open(&huge.source).unwrap();
+    sized.set_len(200 << 20).unwrap();
     let text = refusal(vec![
         file("compiled", &compiled),
         file("module", b"\0asm\x01\0\0\0"),
         file("text", b"hello"),
         file("cut", &std::fs::read(first_party("redact")).unwrap()[..5000]),
         file("empty", b"\0asm\x0d\0\x01\0"),
+        huge,
         config("absent", Kind::Masker, folder.path().join("absent"), json!({})),
     ])
     .await;
@@ -85,12 +89,61 @@ async fn files_that_are_no_components_are_told_apart() {
             "\"empty\"",
             "masker \"empty\" does not export tidegate:base/plugin@0.1.0",
         ),
+        ("\"huge\"", "is larger than 64 MiB"),
         ("\"absent\"", "No such file"),
     ];
     for (line, (plugin, problem)) in text.lines().zip(expected) {
         assert!(line.contains(plugin) && line.contains(problem), "{line}");
     }
     assert_eq!(text.lines().count(), expected.len());
+}
+
+/// A component with a module in it that nothing uses, and that takes seconds to compile.
+fn slow(bare: &std::path::Path) -> Vec<u8> {
+    let number = |mut value: usize| {
+        let mut bytes = Vec::new();
+        while value >= 0x80 {
+            bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    };
+    let sized = |bytes: &[u8]| [&number(bytes.len()), bytes].concat();
+    // block; loop; local.get 0; local.get 0; i32.mul; local.tee 0; br_if 0; end; end
+    let block = [
+        2, 0x40, 3, 0x40, 0x20, 0, 0x20, 0, 0x6c, 0x22, 0, 0x0d, 0, 0x0b, 0x0b,
+    ];
+    let body = [&[0], block.repeat(20_000).as_slice(), &[0x20, 0, 0x0b]].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".as_slice(),
+        b"\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\0\x0a",
+        &sized(&[&[1], sized(&body).as_slice()].concat()),
+    ];
+    let component = std::fs::read(bare).unwrap();
+    [component, vec![1], sized(&module.concat())].concat()
+}
+
+#[tokio::test]
+async fn a_component_that_compiles_too_long_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slow.wasm");
+    std::fs::write(&path, slow(&bare("redact"))).unwrap();
+    let began = std::time::Instant::now();
+    let packed = plugin::pack(&path, b"[]").await.expect("within two minutes").0;
+    let compiling = began.elapsed();
+    std::fs::write(&path, packed).unwrap();
+    let mut slow = config("slow", Kind::Masker, path, json!({}));
+    slow.limits.compile = std::time::Duration::from_millis(100);
+    let began = std::time::Instant::now();
+    let text = lines(
+        &plugin::Plugins::load(vec![slow], None)
+            .await
+            .err()
+            .expect("too long"),
+    );
+    assert!(text.contains("compiling it takes longer than 100ms"), "{text}");
+    assert!(began.elapsed() < compiling, "{compiling:?}");
 }
 
 #[tokio::test]

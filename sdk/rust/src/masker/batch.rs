@@ -1,7 +1,8 @@
 //! The loop over a column. It allocates per column, never per cell, and nothing at all for a
 //! column that stays as it is.
 
-use super::cell::{Cell, Fate};
+use super::bytes::Writer;
+use super::cell::Cell;
 use super::{Change, Column, Patch};
 use crate::Error;
 
@@ -18,7 +19,9 @@ impl<'a> Cells<'a> {
     /// # Errors
     /// A column whose ends fall or do not end with its data, or with too few bits for NULLs.
     pub fn new(column: &'a Column, mode: u32) -> Result<Self, Error> {
-        let ascending = column.ends.is_sorted();
+        // Without an early end: a few vector instructions for four cells.
+        let after = column.ends.get(1..).unwrap_or_default();
+        let ascending = std::iter::zip(&column.ends, after).fold(true, |all, (a, b)| all & (a <= b));
         let complete = column.ends.last().map_or(0, |end| *end as usize) == column.data.len();
         let nulls = column.nulls.is_empty() || column.nulls.len() >= column.ends.len().div_ceil(8);
         if ascending && complete && nulls {
@@ -58,6 +61,11 @@ impl<'a> Cells<'a> {
         &self.column.ends
     }
 
+    /// Returns whether any cell may be NULL.
+    fn has_nulls(&self) -> bool {
+        !self.column.nulls.is_empty()
+    }
+
     /// Returns whether a cell is NULL.
     #[must_use]
     pub fn is_null(&self, index: usize) -> bool {
@@ -71,8 +79,13 @@ impl<'a> Cells<'a> {
 /// What becomes of one column of a batch.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// The rows of the cells that change, once one before them does not.
     rows: Vec<u32>,
+    /// The new cells. Data and ends are written by place and are longer than what of them is used,
+    /// until the end.
     values: Column,
+    /// How many cells change.
+    count: usize,
     whole: Option<Change>,
 }
 
@@ -98,56 +111,49 @@ impl Changes {
         self.whole = Some(Change::All(bytes.to_vec()));
     }
 
-    /// Hands each cell that is not NULL to `mask`.
+    /// Hands each cell that is not NULL to `mask`. Once a column: what an earlier call changed is
+    /// forgotten.
     #[inline]
     pub fn each(&mut self, cells: &Cells<'_>, mut mask: impl FnMut(&[u8], &mut Cell<'_>)) {
-        let mut start = 0;
+        *self = Self::with_room(cells.len());
+        // In locals of their own: the compiler can't know that nothing written changes them.
+        let ends = self.values.ends.as_mut_slice();
+        let (mut rest, expected, has_nulls) = (cells.bytes(), cells.bytes().len(), cells.has_nulls());
+        let (mut start, mut written, mut count) = (0, 0, 0);
         for (row, &end) in cells.ends().iter().enumerate() {
-            let end = end as usize;
-            if !cells.is_null(row) {
-                self.cell(cells, row, &cells.bytes()[start..end], &mut mask);
+            let (cell, behind) = rest.split_at((end - start) as usize);
+            (rest, start) = (behind, end);
+            if has_nulls && cells.is_null(row) {
+                continue;
             }
-            start = end;
+            let mut out = Cell::new(Writer::new(&mut self.values.data, written, expected));
+            mask(cell, &mut out);
+            if out.is_null() {
+                set(&mut self.values.nulls, count);
+            } else if let Some(end) = out.end() {
+                written = end;
+            } else {
+                continue;
+            }
+            if row != count {
+                note(&mut self.rows, count, row);
+            }
+            ends[count] = number(written);
+            count += 1;
         }
+        self.count = count;
     }
 
-    /// Hands one cell to `mask`. Rows must come in ascending order, each once at the most.
-    #[inline]
-    pub fn cell(
-        &mut self,
-        cells: &Cells<'_>,
-        row: usize,
-        cell: &[u8],
-        mut mask: impl FnMut(&[u8], &mut Cell<'_>),
-    ) {
-        let start = self.values.data.len();
-        let mut writer = Cell::new(&mut self.values.data);
-        mask(cell, &mut writer);
-        match writer.fate() {
-            Fate::Kept => {}
-            Fate::Written => self.changed(cells, row),
-            Fate::Null => {
-                self.values.data.truncate(start);
-                let index = self.rows.len();
-                self.values.nulls.resize(index / 8 + 1, 0);
-                self.values.nulls[index / 8] |= 1 << (index % 8);
-                self.changed(cells, row);
-            }
+    /// Nothing yet, and room for as many cells.
+    fn with_room(cells: usize) -> Self {
+        let values = Column {
+            ends: vec![0; cells],
+            ..Column::default()
+        };
+        Self {
+            values,
+            ..Self::default()
         }
-    }
-
-    fn changed(&mut self, cells: &Cells<'_>, row: usize) {
-        if self.rows.is_empty() {
-            let left = cells.len() - row;
-            self.rows.reserve_exact(left);
-            self.values.ends.reserve_exact(left);
-            self.values.data.reserve(cells.bytes().len());
-        }
-        // A batch has at most 8,192 rows, and 16 MiB of cells that may grow fourfold.
-        self.rows.push(u32::try_from(row).unwrap_or(u32::MAX));
-        self.values
-            .ends
-            .push(u32::try_from(self.values.data.len()).unwrap_or(u32::MAX));
     }
 
     /// Returns the change in the contract's form, the shortest that says it.
@@ -155,19 +161,45 @@ impl Changes {
         if let Some(whole) = self.whole {
             return whole;
         }
-        if self.rows.is_empty() {
+        if self.count == 0 {
             return Change::None;
         }
+        self.values.ends.truncate(self.count);
+        let written = self.values.ends.last().map_or(0, |end| *end as usize);
+        self.values.data.truncate(written);
         if !self.values.nulls.is_empty() {
-            self.values.nulls.resize(self.rows.len().div_ceil(8), 0);
+            self.values.nulls.resize(self.count.div_ceil(8), 0);
         }
-        if self.rows.len() == rows {
+        if self.count == rows {
             Change::Dense(self.values)
         } else {
+            if self.rows.is_empty() {
+                self.rows = (0..number(self.count)).collect();
+            }
             Change::Sparse(Patch {
                 rows: self.rows,
                 values: self.values,
             })
         }
     }
+}
+
+/// Notes the row of a cell that changes after one that does not; so far, `count` rows changed.
+#[inline]
+fn note(rows: &mut Vec<u32>, count: usize, row: usize) {
+    if rows.is_empty() {
+        rows.extend(0..number(count));
+    }
+    rows.push(number(row));
+}
+
+/// A batch has at most 8,192 rows, and 16 MiB of cells that may grow fourfold.
+fn number(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cold]
+fn set(bits: &mut Vec<u8>, index: usize) {
+    bits.resize(index / 8 + 1, 0);
+    bits[index / 8] |= 1 << (index % 8);
 }
