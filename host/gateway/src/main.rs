@@ -5,11 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use gateway::cli::{Cli, EXIT_USAGE};
 
-/// Beside glibc's: gives back what a reload no longer needs, and costs less on threads that free
-/// what others took.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => ExitCode::from(gateway::cli::run::command(cli.command)),
