@@ -232,7 +232,7 @@ impl Loading<'_> {
         profile.narrow(&config.grants, &manifest.wants)?;
         let profile = Arc::new(profile);
         check_config(&manifest, &profile, &compiled.pre).await?;
-        rehearse::rehearse(&config.name, config.kind, &compiled.pre, &vectors)
+        rehearse::rehearse(&config.name, &manifest, &compiled.pre, &vectors)
             .await
             .map_err(|problem| vec![problem])?;
         let declared = manifest

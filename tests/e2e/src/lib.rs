@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod http;
 pub mod issuer;
 pub mod journal;
+pub mod kit;
 pub mod mcp;
 pub mod nginx;
 pub mod pgbouncer;

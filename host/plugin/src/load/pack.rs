@@ -26,13 +26,10 @@ use crate::vector::Vector;
 pub async fn pack(source: &Path, vectors: &[u8]) -> Result<(Vec<u8>, Manifest), LoadProblem> {
     let bare = Bare::open(source).await?;
     let vectors = Vector::parse(vectors, bare.kind).map_err(LoadProblem::Vectors)?;
-    let config = PluginConfig::new(bare.name.clone(), bare.kind, source.to_owned());
-    let kv: Arc<dyn KvStore> = Arc::new(MemoryStore::default());
-    let profile = profile(&config, &kv).map_err(|mut problems| problems.remove(0))?;
-    let manifest = introduce::describe(&Arc::new(profile), &bare.pre).await?;
+    let manifest = bare.describe(source).await?;
     // A schema that can't be used would refuse every load.
     schema::check(&manifest.config_schema, &serde_json::Value::Null).map_err(LoadProblem::Schema)?;
-    rehearse::rehearse(&bare.name, bare.kind, &bare.pre, &vectors).await?;
+    rehearse::rehearse(&bare.name, &manifest, &bare.pre, &vectors).await?;
     let frozen = Frozen { manifest, vectors };
     let packed = section::freeze(&bare.wasm, &frozen).map_err(unpackable(source))?;
     Ok((packed, frozen.manifest))
@@ -45,7 +42,8 @@ pub async fn pack(source: &Path, vectors: &[u8]) -> Result<(Vec<u8>, Manifest), 
 pub async fn rehearse(source: &Path, vectors: &[u8]) -> Result<usize, LoadProblem> {
     let bare = Bare::open(source).await?;
     let vectors = Vector::parse(vectors, bare.kind).map_err(LoadProblem::Vectors)?;
-    rehearse::rehearse(&bare.name, bare.kind, &bare.pre, &vectors).await?;
+    let manifest = bare.describe(source).await?;
+    rehearse::rehearse(&bare.name, &manifest, &bare.pre, &vectors).await?;
     Ok(vectors.len())
 }
 
@@ -87,5 +85,13 @@ impl Bare {
             })
         });
         timely(opening, COMPILE).await
+    }
+
+    /// Asks the component what it is.
+    async fn describe(&self, source: &Path) -> Result<Manifest, LoadProblem> {
+        let config = PluginConfig::new(self.name.clone(), self.kind, source.to_owned());
+        let kv: Arc<dyn KvStore> = Arc::new(MemoryStore::default());
+        let profile = profile(&config, &kv).map_err(|mut problems| problems.remove(0))?;
+        introduce::describe(&Arc::new(profile), &self.pre).await
     }
 }

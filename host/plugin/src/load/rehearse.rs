@@ -11,10 +11,11 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 use wasmtime::component::InstancePre;
 
-use super::{LoadProblem, introduce, profile};
+use super::{LoadProblem, check_config, profile};
 use crate::classifier::{Classifiers, ClassifyRequest};
 use crate::config::{Kind, Limits, OnFailure, PluginConfig};
 use crate::kv::MemoryStore;
+use crate::manifest::Manifest;
 use crate::masker::{Masker, Maskers};
 use crate::pool::Pool;
 use crate::profile::Profile;
@@ -31,7 +32,7 @@ const CALL_TIME: Duration = Duration::from_secs(2);
 /// Runs vectors on instances of their own, which reach nothing; the first that fails is told.
 pub(super) async fn rehearse(
     name: &PluginName,
-    kind: Kind,
+    manifest: &Manifest,
     pre: &InstancePre<State>,
     vectors: &[Vector],
 ) -> Result<(), LoadProblem> {
@@ -44,7 +45,7 @@ pub(super) async fn rehearse(
         if Instant::now() > until {
             return Err(failed("the vectors before it took 30 s".to_owned()));
         }
-        let played = play(name, kind, pre, vector).await;
+        let played = play(name, manifest, pre, vector).await;
         played.map_err(failed)?;
     }
     Ok(())
@@ -52,12 +53,12 @@ pub(super) async fn rehearse(
 
 async fn play(
     name: &PluginName,
-    kind: Kind,
+    manifest: &Manifest,
     pre: &InstancePre<State>,
     vector: &Vector,
 ) -> Result<(), String> {
-    let profile = Arc::new(stage(name, kind, &vector.config)?);
-    let refused = match introduce::configure(&profile, pre).await {
+    let profile = Arc::new(stage(name, manifest.kind, &vector.config)?);
+    let refused = match check_config(manifest, &profile, pre).await {
         Ok(()) => Vec::new(),
         Err(problems) => pointers(problems)?,
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::tools;
+use e2e::{kit, tools};
 use serde_json::Value;
 
 /// Runs `tidegate plugin` and returns its status, output and errors.
@@ -59,6 +59,12 @@ fn author(kind: &str, config: &str) -> Result<()> {
     ensure!(status == 0, "{said}{errors}");
     ensure!(said.starts_with(&format!("ok: {kind} {name} 0.1.0\n")), "{said}");
     ensure!(!said.contains("not packed"), "{said}");
+
+    match kind {
+        "masker" => kit::ACCOUNT.hold(&project.join(&component))?,
+        "classifier" => kit::WATCHED.hold(&project.join(&component))?,
+        _ => {}
+    }
 
     let (status, said, _) = plugin(&["inspect", &component, "--json"], &project)?;
     let found: Value = serde_json::from_str(&said)?;

@@ -12,7 +12,7 @@ use e2e::gateway::Plugin;
 use e2e::receiver::{Post, Receiver};
 use e2e::service::{START_WAIT_MAX, until};
 use e2e::tools::{self, Version};
-use e2e::{http, issuer, journal};
+use e2e::{http, issuer, journal, kit};
 
 use crate::Stage;
 use crate::holds::{HOLDING, begin, tidegate};
@@ -53,7 +53,13 @@ impl Workshop {
         let mut build = self.command(tools::gateway()?)?;
         let said = tools::output(build.args(["plugin", "build"]).current_dir(&project))?;
         ensure!(said.contains(&format!(": {kind} {name} 0.1.0, ")), "{said}");
-        Ok(project.join(format!("{name}.wasm")))
+        let component = project.join(format!("{name}.wasm"));
+        match kind {
+            "masker" => kit::BADGES.hold(&component)?,
+            "classifier" => kit::WATCHED.hold(&component)?,
+            _ => {}
+        }
+        Ok(component)
     }
 
     /// A command with the tools of set-up on its path.

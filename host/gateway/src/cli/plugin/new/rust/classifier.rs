@@ -16,6 +16,9 @@ impl Plugin for {{Name}} {
     type Config = Self;
 
     fn new(config: Self) -> Result<Self, Vec<Issue>> {
+        if config.watched.is_empty() {
+            return Err(vec![Issue::new("/watched", "name at least one table")]);
+        }
         Ok(config)
     }
 
