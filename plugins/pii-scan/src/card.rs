@@ -14,11 +14,7 @@ const GROUP_MIN: usize = 4;
 pub(crate) fn may_be(run: &Digits<'_>) -> bool {
     // 2 (Mastercard, Mir), 3 (American Express, Diners, JCB), 4 (Visa), 5 (Mastercard, Maestro),
     // 6 (Discover, Maestro, UnionPay), 81 (UnionPay).
-    let begins = match run.text[run.at] {
-        b'2'..=b'6' => true,
-        first => first == b'8' && run.text[run.at + 1] == b'1',
-    };
-    begins && run.count() >= GROUP_MIN
+    run.count() >= GROUP_MIN && matches!(run.text[run.at..], [b'2'..=b'6', ..] | [b'8', b'1', ..])
 }
 
 /// Matches a card number that begins with these digits. A hyphen or a single space may part

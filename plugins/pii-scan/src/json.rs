@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Found;
+use crate::scan::Found;
 
 /// Walks a document without escapes once, from finding to finding.
 #[derive(Debug, Default)]

@@ -41,7 +41,8 @@ use serde::Deserialize;
 use tidegate_sdk::masker::{Action, Cell, CellFormat, Cells, Changes, Field, Masker};
 use tidegate_sdk::{Issue, Manifest, Plugin, export_masker};
 
-pub use scan::{Found, Kind, Kinds, Search};
+pub use scan::Kind;
+use scan::{Kinds, Search};
 
 /// How a finding is replaced.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]

@@ -39,37 +39,37 @@ impl Kind {
 
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Kinds(u8);
+pub(crate) struct Kinds(u8);
 
 impl Kinds {
     /// Every kind.
     #[must_use]
-    pub const fn all() -> Self {
+    pub(crate) const fn all() -> Self {
         Self((1 << Kind::COUNT) - 1)
     }
 
     /// This set and one more kind.
     #[must_use]
-    pub const fn with(self, kind: Kind) -> Self {
+    pub(crate) const fn with(self, kind: Kind) -> Self {
         Self(self.0 | 1 << kind as u8)
     }
 
     /// Returns whether the set holds a kind.
     #[must_use]
-    pub const fn has(self, kind: Kind) -> bool {
+    pub(crate) const fn has(self, kind: Kind) -> bool {
         self.0 & 1 << kind as u8 != 0
     }
 }
 
 /// Something found: where, and what it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Found {
+pub(crate) struct Found {
     /// What it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Its first byte.
-    pub start: usize,
+    pub(crate) start: usize,
     /// The byte after its last.
-    pub end: usize,
+    pub(crate) end: usize,
 }
 
 /// A text, and how far it is searched.
@@ -77,7 +77,7 @@ pub struct Found {
 /// What looks into it gets it by reference, and few arguments beside: those beyond the fourth go
 /// through memory in a sandbox, and are waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Search<'t> {
+pub(crate) struct Search<'t> {
     pub(crate) text: &'t [u8],
     kinds: Kinds,
     /// Nothing before it becomes part of a finding.
@@ -91,7 +91,7 @@ pub struct Search<'t> {
 impl<'t> Search<'t> {
     /// Begins a search in a text whose first digit or `@` is known.
     #[must_use]
-    pub const fn new(text: &'t [u8], kinds: Kinds, first: usize) -> Self {
+    pub(crate) const fn new(text: &'t [u8], kinds: Kinds, first: usize) -> Self {
         Self {
             text,
             kinds,
@@ -102,14 +102,14 @@ impl<'t> Search<'t> {
     }
 
     /// Goes on at a place: nothing before it becomes part of a finding.
-    pub const fn take(&mut self, from: usize) {
+    pub(crate) const fn take(&mut self, from: usize) {
         self.from = from;
         self.at = from;
     }
 
     /// Finds the next thing. Takes time in proportion to the bytes passed over.
     #[inline(always)]
-    pub fn find(&mut self) -> Option<Found> {
+    pub(crate) fn find(&mut self) -> Option<Found> {
         loop {
             let at = self.at + bytes::trigger(self.text.get(self.at..)?)?;
             if self.text[at] == b'@' {

@@ -1,7 +1,7 @@
 use tidegate_sdk::masker::{Action, CellFormat, Field};
 use tidegate_sdk::testing::{check, issues, plans};
 
-use super::PiiScan;
+use super::{Kinds, PiiScan, Search, bytes};
 
 /// Masks one text with everything at its default.
 fn gives(text: &str, masked: &str) {
@@ -27,6 +27,27 @@ fn each_kind_is_found_inside_a_sentence() {
     gives("+1 (415) 555-2671", "[phone]");
     gives("tel (415) 555-2671 or 415.555.2671", "tel [phone] or [phone]");
     gives("1-415-555-2671", "[phone]");
+}
+
+#[test]
+fn a_text_may_end_anywhere() {
+    let text = "a@b.example, 8112 3704 0044 0532, DE89 3704, +1 (415) 555-2671, 123-45-6789";
+    for end in 0..=text.len() {
+        let text = &text.as_bytes()[..end];
+        let Some(first) = bytes::trigger(text) else {
+            continue;
+        };
+        let mut search = Search::new(text, Kinds::all(), first);
+        while let Some(found) = search.find() {
+            assert!(found.start < found.end && found.end <= end, "{end}");
+            search.take(found.end);
+        }
+    }
+    for digits in [
+        "8", "81", "811", "+", "+8", "1", "1 ", "1-(", "DE8", "DE89", "@", "8@", "@8",
+    ] {
+        stays(digits);
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ mod tests {
         let ask = |answer: &[&str]| {
             let addresses = answer
                 .iter()
-                .map(|text| SocketAddr::new(text.parse().unwrap(), 443));
+                .map(|text| SocketAddr::new(text.parse().expect("an address"), 443));
             let kept = permitted(addresses, public).map_err(|error| error.kind())?;
             Ok(kept
                 .iter()
