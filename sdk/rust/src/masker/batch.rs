@@ -1,5 +1,4 @@
-//! The loop over a column. It allocates per column, never per cell, and nothing at all for a
-//! column that stays as it is.
+//! The loop over a column. It allocates per column, never per cell.
 
 use super::bytes::Writer;
 use super::cell::Cell;
