@@ -126,13 +126,13 @@ impl<W: World> Pool<W> {
     /// thread while all are out, at most for `wait`.
     pub(crate) fn take(&self, wait: Duration) -> Result<Lease<'_, W>, PluginFault> {
         self.admit()?;
-        let began = Instant::now();
+        let until = Instant::now() + wait;
         let mut slots = self.slots.lock();
         let mut late = false;
         loop {
             if let Some(instance) = slots.idle.pop() {
                 drop(slots);
-                return Ok(Lease::new(self, instance, began, None));
+                return Ok(Lease::new(self, instance, None));
             }
             if slots.live < self.profile.limits.instances {
                 break;
@@ -140,14 +140,14 @@ impl<W: World> Pool<W> {
             if late {
                 return Err(self.fault(FaultKind::Busy));
             }
-            late = self.freed.wait_until(&mut slots, began + wait).timed_out();
+            late = self.freed.wait_until(&mut slots, until).timed_out();
         }
         slots.live += 1;
         drop(slots);
         let slot = Slot(self);
         let instance = self.make()?;
         std::mem::forget(slot);
-        Ok(Lease::new(self, instance, began, None))
+        Ok(Lease::new(self, instance, None))
     }
 
     /// Takes an instance for a call on the io engine; waits while all are out.
@@ -161,14 +161,14 @@ impl<W: World> Pool<W> {
         {
             let mut slots = self.slots.lock();
             if let Some(instance) = slots.idle.pop() {
-                return Ok(Lease::new(self, instance, Instant::now(), Some(turn)));
+                return Ok(Lease::new(self, instance, Some(turn)));
             }
             slots.live += 1;
         }
         let slot = Slot(self);
         let instance = self.make_async().await?;
         std::mem::forget(slot);
-        Ok(Lease::new(self, instance, Instant::now(), Some(turn)))
+        Ok(Lease::new(self, instance, Some(turn)))
     }
 
     fn admit(&self) -> Result<(), PluginFault> {
@@ -344,16 +344,11 @@ pub(crate) struct Lease<'p, W: World> {
 }
 
 impl<'p, W: World> Lease<'p, W> {
-    fn new(
-        pool: &'p Pool<W>,
-        instance: Instance<W>,
-        began: Instant,
-        turn: Option<SemaphorePermit<'p>>,
-    ) -> Self {
+    fn new(pool: &'p Pool<W>, instance: Instance<W>, turn: Option<SemaphorePermit<'p>>) -> Self {
         Self {
             pool,
             instance: Some(instance),
-            began,
+            began: Instant::now(),
             budget: Duration::ZERO,
             _turn: turn,
         }

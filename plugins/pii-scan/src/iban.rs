@@ -20,8 +20,8 @@ pub(crate) fn at(digits: &Digits<'_>) -> Option<Found> {
     while count < length {
         let value = value(*text.get(place)?);
         if value == OTHER {
-            let parts = matches!(text[place], b' ' | b'-') && value_before(text, place) != OTHER;
-            if !parts || count < HEAD {
+            let parts = matches!(text[place], b' ' | b'-');
+            if count < HEAD || !parts || self::value(text[place - 1]) == OTHER {
                 return None;
             }
         } else {
@@ -47,10 +47,6 @@ const OTHER: u8 = 0xFF;
 /// Returns what a digit or a letter counts in the check.
 const fn value(byte: u8) -> u8 {
     VALUES[byte as usize]
-}
-
-fn value_before(text: &[u8], place: usize) -> u8 {
-    place.checked_sub(1).map_or(OTHER, |before| value(text[before]))
 }
 
 /// Appends a sign to a number of which only the remainder by 97 counts.

@@ -14,7 +14,7 @@ use crate::cli::terminal::Failure;
 const TARGET: &str = "wasm32-wasip2";
 
 /// Components run in wasmtime, which has vector instructions on every machine.
-const VECTORS: &str = r#"target.wasm32-wasip2.rustflags=["-C", "target-feature=+simd128"]"#;
+const SIMD: &str = r#"target.wasm32-wasip2.rustflags=["-C", "target-feature=+simd128"]"#;
 
 /// Builds the project; returns the component and its name.
 pub(super) fn component(args: &BuildArgs) -> Result<(PathBuf, String), Failure> {
@@ -56,7 +56,7 @@ fn build(args: &BuildArgs) -> Result<PathBuf, Failure> {
     let failed = |what: String| Failure::new(EXIT_FAILED, what);
     let mut child = Command::new(cargo)
         .args(["build", "--release", "--target", TARGET])
-        .args(["--config", VECTORS])
+        .args(["--config", SIMD])
         .arg("--message-format=json-render-diagnostics")
         .args(&args.cargo)
         .current_dir(&args.path)
